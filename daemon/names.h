@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every name of virt-relay's that crosses a border: paths, D-Bus, XML, the kernel, the environment. Constants only, so that
+ * the hook, the CLI and the tests may include it without linking the daemon.
+ */
+#pragma once
+
+/* Paths; the environment variables move them in tests, and nothing else does. */
+#define VR_CONFIG_FILE "/etc/virt-relay.conf"
+#define VR_RUN_DIR "/run/virt-relay"
+#define VR_STATE_DIR "/var/lib/virt-relay"
+#define VR_HOOK_SOCKET VR_RUN_DIR "/hook.sock"  /* the daemon listens, virt-relay-hook connects */
+#define VR_SPOOL_DIR VR_STATE_DIR "/spool"      /* events that the daemon was not there to take */
+#define VR_LOG_DIR VR_STATE_DIR "/log"          /* the file engine's default directory */
+#define VR_ENV_HOOK_SOCKET "VIRT_RELAY_HOOK_SOCKET"
+#define VR_ENV_SPOOL_DIR "VIRT_RELAY_SPOOL_DIR"
+
+/* D-Bus; the interface itself is daemon/data/org.virtrelay1.xml */
+#define VR_BUS_NAME "org.virtrelay1"
+#define VR_BUS_PATH "/org/virtrelay1"
+
+/* <metadata> of a guest: <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1" .../> */
+#define VR_METADATA_NS "urn:virt-relay:guest:1"
+#define VR_METADATA_PREFIX "virt-relay"
+#define VR_METADATA_ELEMENT "guest"
+
+/* The kernel: what carries one of these is ours, nothing else is touched. */
+#define VR_LINK_PREFIX "vr-"       /* tunnel interfaces: vr-PEER, alias = the peer's full name */
+#define VR_ROUTE_PROTOCOL 118      /* RTA protocol of our routes, rules and neighbours */
+#define VR_TABLE_GUESTS 30321      /* one route for each guest address that is here or relayed */
+#define VR_TABLE_ARMED 30322       /* guests on their way here: only for packets from the origin's tunnel */
+#define VR_TABLE_NETWORKS 30323    /* the other hosts' guest networks */
+#define VR_RULE_ARMED 7600         /* priorities of our rules, in the order they are looked at */
+#define VR_RULE_GUESTS 7610
+#define VR_RULE_AWAY 7620
+#define VR_RULE_NETWORKS 7630
+#define VR_METRIC 10               /* of the routes that lead somewhere */
+#define VR_METRIC_UNREACHABLE 4000 /* of the unreachable routes behind them */
+#define VR_NFT_TABLE "virt-relay"  /* table inet virt-relay, and table bridge virt-relay */
