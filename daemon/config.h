@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * /etc/virt-relay.conf, a keyfile, parsed strictly: an unknown group or key, a bad value or a missing one is an error that names
+ * file, group and key, and says what would be right. virt-relay.conf(5) explains each key.
+ */
+#pragma once
+
+#include "daemon/model/record.h"
+
+G_BEGIN_DECLS
+
+#define VR_CONFIG_ERROR (vr_config_error_quark ())
+typedef enum { VR_CONFIG_ERROR_READ, VR_CONFIG_ERROR_INVALID } VrConfigError;
+GQuark vr_config_error_quark (void);
+
+typedef enum { VR_AUTH_PSK, VR_AUTH_CERTIFICATE } VrAuth;
+
+typedef struct {
+  /* [host] */
+  VrHost *host;   /* name (default: the host name up to the first dot), underlay (required), networks, reach, identity (default: NAME.virt-relay); macs empty */
+  char   *bridge; /* bridge of the guest networks; NULL if networks is empty */
+  /* [libvirt] */
+  char   *libvirt_uri; /* default qemu:///system */
+  /* [log] */
+  char   *log_directory; /* default VR_LOG_DIR */
+  /* [tunnel] */
+  VrAuth  auth;
+  char   *psk;                             /* contents of psk-file (mode must give others nothing), trailing newline cut; auth = psk */
+  char   *certificate, *key, *ca;          /* file names; auth = certificate */
+  char   *vici_uri;                        /* default unix:///run/charon.vici */
+  char   *proposals, *esp_proposals;       /* strongSwan's notation; defaults: aes256gcm16-prfsha384-ecp384,… a modern AEAD set */
+  guint   dpd_delay_s;                     /* default 10 */
+  guint   takeover_delay_s;                /* default 3: after which the side that follows initiates all the same */
+  /* [migration] */
+  guint   intent_timeout_s;                /* default 10: an announced guest of which libvirt here knows nothing is withdrawn */
+} VrConfig;
+
+VrConfig *vr_config_load (const char *path, GError **error);
+VrConfig *vr_config_load_data (const char *data, gsize len, const char *name_for_errors, GError **error);
+void      vr_config_free (VrConfig *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrConfig, vr_config_free)
+
+G_END_DECLS

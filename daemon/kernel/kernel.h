@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's side of a plan: observe what of ours is there, and apply the difference. Route netlink by libmnl, nftables by
+ * libnftables. What carries our tags (names.h) is ours; nothing else is touched. All calls are synchronous (microseconds for
+ * netlink, milliseconds for nftables, and only when something differs), main loop only.
+ */
+#pragma once
+
+#include "daemon/model/plan.h"
+
+#include <glib-object.h>
+
+G_BEGIN_DECLS
+
+#define VR_KERNEL_ERROR (vr_kernel_error_quark ())
+typedef enum {
+  VR_KERNEL_ERROR_NETLINK,  /* the kernel refused a message: the text names the item and the kernel's reason */
+  VR_KERNEL_ERROR_NFTABLES,
+  VR_KERNEL_ERROR_SYSCTL,
+  VR_KERNEL_ERROR_LINK,
+} VrKernelError;
+GQuark vr_kernel_error_quark (void);
+
+#define VR_TYPE_KERNEL (vr_kernel_get_type ())
+G_DECLARE_FINAL_TYPE (VrKernel, vr_kernel, VR, KERNEL, GObject)
+
+/*
+ * Signals: "changed" (): links came, went or changed their MAC, or somebody altered or removed what is ours; coalesced,
+ * never for our own changes alone. Works in the network namespace of the calling thread.
+ */
+VrKernel *vr_kernel_new (GError **error);
+
+/*
+ * Makes the kernel hold exactly the plan's routes, rules, neighbours, forwardings, elements and sysctls. Adds before it removes;
+ * changes a route in place. One item that fails does not stop the others: all are tried, the first error is returned, FALSE.
+ * What cannot be yet because its interface is missing is no error: it is applied when the interface is there ("changed").
+ * `changes` (nullable): lines "+ item" and "- item" of what was done are appended. Sends the announcements that
+ * the plan applied last did not hold.
+ */
+gboolean vr_kernel_apply (VrKernel *kernel, const VrPlan *plan, GPtrArray *changes, GError **error);
+
+/* Takes away everything of ours: routes, rules, neighbours, entries, tables, sysctls, vr- interfaces. */
+gboolean vr_kernel_flush (VrKernel *kernel, GError **error);
+
+/* name -> MAC of every link of this namespace; (transfer full), string -> string. Kept up to date by netlink events. */
+GHashTable *vr_kernel_macs (VrKernel *kernel);
+gboolean    vr_kernel_forwarding (VrKernel *kernel, gboolean v6); /* is net.*.forwarding on? */
+
+/* Bytes and packets that a counted element (sets relay4, relay6) or a named counter has seen. */
+typedef struct {
+  char   *name; /* "relay4 10.9.1.100", or the counter's name: why a packet was dropped */
+  guint64 packets, bytes;
+} VrCounter;
+void       vr_counter_free (VrCounter *counter);
+GPtrArray *vr_kernel_counters (VrKernel *kernel, GError **error); /* of VrCounter */
+
+/*
+ * The fast path: a switchover's route changes, built beforehand into one netlink buffer. vr_switch_commit() sends it and reads the
+ * acknowledgements: no allocation, no lookup, no logging. A switch is void when its links change (commit then fails, and
+ * vr_kernel_apply() does the work); make it again after "changed".
+ */
+typedef struct _VrSwitch VrSwitch;
+VrSwitch *vr_switch_prepare (VrKernel *kernel, GPtrArray *routes /* of VrRoute, replaced or added */, GError **error);
+gboolean  vr_switch_commit (VrSwitch *sw, gint64 *took_ns, GError **error);
+void      vr_switch_free (VrSwitch *sw);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrSwitch, vr_switch_free)
+
+/* Links, for tunnel/: an XFRM interface (alias = alias) that is up; found and kept if it is there and right. `underlay`: device, or NULL. */
+gboolean vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_id, const char *alias, GError **error);
+gboolean vr_kernel_remove_link (VrKernel *kernel, const char *name, GError **error); /* vr- names only; none there: TRUE */
+GPtrArray *vr_kernel_our_links (VrKernel *kernel); /* names of the vr- interfaces that are there */
+
+G_END_DECLS

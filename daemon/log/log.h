@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The migration log: one interface, whatever engine stands behind it. Records of all hosts come in as signals, in the order of
+ * each writer; own records are appended and count once they are durable.
+ */
+#pragma once
+
+#include "daemon/model/record.h"
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+#define VR_LOG_ERROR (vr_log_error_quark ())
+typedef enum {
+  VR_LOG_ERROR_STORAGE,   /* cannot be read or written now: the message names the path and the reason */
+  VR_LOG_ERROR_NAME_TAKEN /* another machine writes under this host's name */
+} VrLogError;
+GQuark vr_log_error_quark (void);
+
+#define VR_TYPE_LOG (vr_log_get_type ())
+G_DECLARE_DERIVABLE_TYPE (VrLog, vr_log, VR, LOG, GObject)
+
+/*
+ * Signals, all in the thread-default context of the log's construction:
+ *   "guest"   (VrRecord *record)  a guest's record, own ones too (once durable)
+ *   "host"    (VrHost *host)
+ *   "ready"   ()                  everything that was there at start has been emitted
+ *   "trouble" (const char *what)  said once each time it begins; "" when it is over
+ */
+struct _VrLogClass {
+  GObjectClass parent_class;
+  void     (*start) (VrLog *log);
+  void     (*append) (VrLog *log, const char *json, GTask *task); /* json: one object, no newline; returns TRUE or an error to the task */
+  void     (*stop) (VrLog *log);
+};
+
+void     vr_log_start (VrLog *log);
+void     vr_log_stop (VrLog *log); /* waits for nothing; appends under way end with G_IO_ERROR_CANCELLED */
+
+/*
+ * Appends; calls are carried out in order. The record's writer and seq are set here: `record` must not be shared yet.
+ * While the storage is away the append waits (retried with backoff, "trouble") and the callback comes when it is durable.
+ */
+void     vr_log_append_async (VrLog *log, VrRecord *record, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
+void     vr_log_append_host_async (VrLog *log, VrHost *host, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
+gboolean vr_log_append_finish (VrLog *log, GAsyncResult *result, GError **error);
+
+/* The history of one guest, oldest first: of VrRecord. From memory. `uuid` NULL: of all guests. */
+GPtrArray *vr_log_history (VrLog *log, const char *uuid);
+
+/* The file engine: `directory`/HOST.log for each host. */
+VrLog   *vr_file_log_new (const char *directory, const char *self);
+
+G_END_DECLS

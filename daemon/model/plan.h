@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The plan: from what is known to what shall be. vr_plan_make() is a pure function: no I/O, no clock, no global state; the same
+ * facts give the same plan, in the same order. Everything else observes (and makes facts) or applies (a plan).
+ *
+ * A plan is lists of items. Each item has one line of text that names it completely; two items are the same if their lines are,
+ * and tests, the journal and the difference between two plans work on those lines.
+ */
+#pragma once
+
+#include "book.h"
+
+G_BEGIN_DECLS
+
+/* ---- facts ---- */
+
+typedef struct {
+  char *mac;
+  char *tap;    /* NULL while the tap's name is not known yet */
+  char *bridge; /* NULL: a routed NIC (type ethernet): its tap is the way to it */
+} VrHereNic;
+
+/* A guest whose QEMU is on this host, running, paused, or waiting for its memory. */
+typedef struct {
+  char      *uuid;
+  GPtrArray *nics; /* of VrHereNic */
+} VrHere;
+
+VrHere *vr_here_new (const char *uuid);
+void    vr_here_add_nic (VrHere *here, const char *mac, const char *tap, const char *bridge);
+void    vr_here_free (VrHere *here);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrHere, vr_here_free)
+
+typedef struct {
+  const char   *self;    /* this host's name; its own host record is in the book */
+  const char   *bridge;  /* of this host's guest networks; NULL: it has none */
+  const VrBook *book;
+  GHashTable   *here;    /* uuid -> VrHere */
+  GHashTable   *tunnels; /* set of the names of peers whose tunnel is up */
+  GHashTable   *macs;    /* name of a bridge or tap -> its MAC, of those that exist */
+  GHashTable   *asked;   /* set of "BRIDGE ADDRESS": guests away from home asked for a neighbour there */
+} VrFacts;
+
+/* ---- items ---- */
+
+typedef enum { VR_ROUTE_VIA_DEV, VR_ROUTE_UNREACHABLE, VR_ROUTE_THROW } VrRouteType;
+
+typedef struct { /* "route 10.9.1.100/32 dev vr-h3 table 30321 metric 10 src 10.9.1.1" */
+  VrRouteType type;
+  char       *destination; /* always with its length, "10.9.1.100/32", "::/0" */
+  char       *dev;         /* VIA_DEV only */
+  char       *source;      /* preferred source address, or NULL */
+  guint32     table, metric;
+} VrRoute;
+
+typedef struct { /* "rule 7620 from 10.9.1.100/32 to all iif any lookup 1979711488" */
+  guint32  priority, table;
+  char    *from, *to, *iif; /* NULL: any */
+  gboolean v6;
+} VrRule;
+
+typedef struct { /* "neighbour 10.9.1.100 lladdr 52:54:… dev br0" (permanent) or "proxy 10.9.1.1 dev br0" */
+  char    *address, *dev;
+  char    *mac; /* NULL: a proxy entry, the kernel answers ARP/ND for the address on that interface */
+} VrNeighbour;
+
+typedef struct { /* "forwarding 52:54:… dev vnet0": a static entry in the bridge that the tap is in */
+  char *mac, *dev;
+} VrForwarding;
+
+typedef enum { VR_NFT_INET, VR_NFT_BRIDGE } VrNftFamily;
+
+typedef struct { /* "element inet guest4 { 10.9.1.100 }" */
+  VrNftFamily family;
+  char       *set; /* a set or map of the table; kernel/filter.c says what each is for */
+  char       *key; /* in nft's syntax, parts joined with " . ", a map's data after " : " */
+} VrElement;
+
+typedef struct { /* "sysctl net/ipv4/neigh/br0/proxy_delay = 0": kept, and the value found there put back when it is no longer wanted */
+  char *path, *value;
+} VrSysctl;
+
+typedef struct { /* "announce 10.9.1.100 at 52:54:… on br0": a gratuitous ARP / unsolicited NA when it becomes true */
+  char *address, *mac, *dev;
+} VrAnnouncement;
+
+typedef enum {
+  VR_TUNNEL_READY,    /* connection loaded: the peer may bring it up */
+  VR_TUNNEL_FOLLOW,   /* wanted up; the peer initiates, this side takes over after a delay */
+  VR_TUNNEL_INITIATE, /* wanted up; this side initiates */
+} VrTunnelWish;
+
+typedef struct { /* "tunnel h3 dev vr-h3 initiate" */
+  char        *peer, *dev; /* the XFRM interface */
+  guint32      if_id;      /* != 0 */
+  VrTunnelWish wish;
+  VrHost      *host;       /* the peer's record: underlay addresses, identity */
+} VrTunnel;
+
+typedef struct {
+  GPtrArray *tunnels;       /* of VrTunnel */
+  GPtrArray *routes;        /* of VrRoute */
+  GPtrArray *rules;         /* of VrRule */
+  GPtrArray *neighbours;    /* of VrNeighbour */
+  GPtrArray *forwardings;   /* of VrForwarding */
+  GPtrArray *elements;      /* of VrElement */
+  GPtrArray *sysctls;       /* of VrSysctl */
+  GPtrArray *announcements; /* of VrAnnouncement */
+} VrPlan;
+
+VrPlan *vr_plan_new (void); /* empty */
+VrPlan *vr_plan_make (const VrFacts *facts);
+void    vr_plan_free (VrPlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrPlan, vr_plan_free)
+
+/* The lines; free with g_free. */
+char *vr_route_to_string (const VrRoute *route);
+char *vr_rule_to_string (const VrRule *rule);
+char *vr_neighbour_to_string (const VrNeighbour *neighbour);
+char *vr_forwarding_to_string (const VrForwarding *forwarding);
+char *vr_element_to_string (const VrElement *element);
+char *vr_sysctl_to_string (const VrSysctl *sysctl);
+char *vr_announcement_to_string (const VrAnnouncement *announcement);
+char *vr_tunnel_to_string (const VrTunnel *tunnel);
+char *vr_plan_to_string (const VrPlan *plan); /* all lines, one item a line, sorted */
+
+void vr_route_free (VrRoute *route);
+void vr_rule_free (VrRule *rule);
+void vr_neighbour_free (VrNeighbour *neighbour);
+void vr_forwarding_free (VrForwarding *forwarding);
+void vr_element_free (VrElement *element);
+void vr_sysctl_free (VrSysctl *sysctl);
+void vr_announcement_free (VrAnnouncement *announcement);
+void vr_tunnel_free (VrTunnel *tunnel);
+
+/* "vr-" and the peer's name; a name over 12 characters is cut and ends in a hash of the whole. */
+char   *vr_tunnel_dev (const char *peer);
+guint32 vr_tunnel_if_id (const char *peer); /* also the number of the table for guests whose home is that peer */
+
+G_END_DECLS

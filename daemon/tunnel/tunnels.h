@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The tunnels to the peers: for each an XFRM interface, a connection with one child loaded over VICI with identities of virt-relay's
+ * own, and, when the plan wants it up, a CHILD_SA. Test binaries link another implementation of this header in its place.
+ */
+#pragma once
+
+#include "daemon/config.h"
+#include "daemon/kernel/kernel.h"
+
+G_BEGIN_DECLS
+
+#define VR_TYPE_TUNNELS (vr_tunnels_get_type ())
+G_DECLARE_FINAL_TYPE (VrTunnels, vr_tunnels, VR, TUNNELS, GObject)
+
+/*
+ * Signals: "changed" (const char *peer): a tunnel came up or went down, or its trouble changed.
+ */
+VrTunnels *vr_tunnels_new (VrKernel *kernel, const VrConfig *config); /* both outlive it */
+void       vr_tunnels_start (VrTunnels *tunnels);
+void       vr_tunnels_stop (VrTunnels *tunnels); /* SAs, connections and interfaces stay: traffic goes on */
+
+/*
+ * What the plan wants, of VrTunnel: the whole list each time. Makes interfaces at once; loads, initiates and terminates over VICI
+ * by and by, and again after charon restarted or somebody's swanctl took the connections away. A peer no longer in the list loses its
+ * SAs, connection and interface; one whose wish fell to READY has its SA terminated.
+ */
+void        vr_tunnels_want (VrTunnels *tunnels, GPtrArray *wanted);
+gboolean    vr_tunnels_is_up (VrTunnels *tunnels, const char *peer);     /* a CHILD_SA with the right if_id and selectors is installed */
+GHashTable *vr_tunnels_up (VrTunnels *tunnels);                          /* (transfer full) set of the peers that are up */
+gint64      vr_tunnels_up_since (VrTunnels *tunnels, const char *peer);  /* wall clock, microseconds; 0: down */
+const char *vr_tunnels_trouble (VrTunnels *tunnels, const char *peer);   /* NULL peer: of charon itself; NULL: none */
+
+G_END_DECLS
