@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A plan in the making: items are added, each once. */
+#include "plan-draft.h"
+
+#include "address.h"
+#include "daemon/names.h"
+
+static const char *const families[] = { "4", "6" };
+
+static gboolean
+is_new (VrDraft *draft, char *line)
+{
+  return g_hash_table_add (draft->seen, line);
+}
+
+void
+vr_draft_route (VrDraft *draft, VrRouteType type, const char *destination, const char *dev, const char *source, guint32 table)
+{
+  VrRoute *route = g_new0 (VrRoute, 1);
+
+  route->type = type;
+  route->destination = g_strdup (destination);
+  route->dev = g_strdup (dev);
+  route->source = g_strdup (source);
+  route->table = table;
+  route->metric = type == VR_ROUTE_UNREACHABLE ? VR_METRIC_UNREACHABLE : VR_METRIC;
+  if (is_new (draft, vr_route_to_string (route)))
+    g_ptr_array_add (draft->plan->routes, route);
+  else
+    vr_route_free (route);
+}
+
+void
+vr_draft_rule (VrDraft *draft, guint32 priority, gboolean v6, const char *from, const char *to, const char *iif, guint32 table)
+{
+  VrRule *rule = g_new0 (VrRule, 1);
+
+  rule->priority = priority;
+  rule->v6 = v6;
+  rule->from = g_strdup (from);
+  rule->to = g_strdup (to);
+  rule->iif = g_strdup (iif);
+  rule->table = table;
+  if (is_new (draft, vr_rule_to_string (rule)))
+    g_ptr_array_add (draft->plan->rules, rule);
+  else
+    vr_rule_free (rule);
+}
+
+void
+vr_draft_neighbour (VrDraft *draft, const char *address, const char *dev, const char *mac)
+{
+  VrNeighbour *neighbour = g_new0 (VrNeighbour, 1);
+
+  neighbour->address = g_strdup (address);
+  neighbour->dev = g_strdup (dev);
+  neighbour->mac = g_strdup (mac);
+  if (is_new (draft, vr_neighbour_to_string (neighbour)))
+    g_ptr_array_add (draft->plan->neighbours, neighbour);
+  else
+    vr_neighbour_free (neighbour);
+}
+
+void
+vr_draft_forwarding (VrDraft *draft, const char *mac, const char *dev)
+{
+  VrForwarding *forwarding = g_new0 (VrForwarding, 1);
+
+  forwarding->mac = g_strdup (mac);
+  forwarding->dev = g_strdup (dev);
+  if (is_new (draft, vr_forwarding_to_string (forwarding)))
+    g_ptr_array_add (draft->plan->forwardings, forwarding);
+  else
+    vr_forwarding_free (forwarding);
+}
+
+void
+vr_draft_element (VrDraft *draft, VrNftFamily family, const char *set, char *key /* taken */)
+{
+  VrElement *element = g_new0 (VrElement, 1);
+
+  element->family = family;
+  element->set = g_strdup (set);
+  element->key = key;
+  if (is_new (draft, vr_element_to_string (element)))
+    g_ptr_array_add (draft->plan->elements, element);
+  else
+    vr_element_free (element);
+}
+
+void
+vr_draft_address (VrDraft *draft, const char *set, const char *dev, const char *address)
+{
+  g_autofree char *twin = g_strconcat (set, families[vr_address_is_v6 (address)], NULL);
+
+  vr_draft_element (draft, VR_NFT_INET, twin,
+               dev != NULL ? g_strdup_printf ("\"%s\" . %s", dev, address) : g_strdup (address));
+}
+
+void
+vr_draft_sysctl (VrDraft *draft, const char *value, const char *format, const char *dev)
+{
+  VrSysctl *sysctl = g_new0 (VrSysctl, 1);
+  g_auto (GStrv) around = g_strsplit (format, "%", 2);
+
+  sysctl->path = g_strconcat (around[0], dev, around[1], NULL);
+  sysctl->value = g_strdup (value);
+  if (is_new (draft, vr_sysctl_to_string (sysctl)))
+    g_ptr_array_add (draft->plan->sysctls, sysctl);
+  else
+    vr_sysctl_free (sysctl);
+}
+
+void
+vr_draft_announcement (VrDraft *draft, const char *address, const char *mac, const char *dev)
+{
+  VrAnnouncement *announcement = g_new0 (VrAnnouncement, 1);
+
+  announcement->address = g_strdup (address);
+  announcement->mac = g_strdup (mac);
+  announcement->dev = g_strdup (dev);
+  if (is_new (draft, vr_announcement_to_string (announcement)))
+    g_ptr_array_add (draft->plan->announcements, announcement);
+  else
+    vr_announcement_free (announcement);
+}
