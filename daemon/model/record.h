@@ -47,7 +47,7 @@ typedef struct {
   char      *origin, *target; /* of the latest migration; NULL where there was none */
   char      *home;           /* the host whose guest network its addresses belong to */
   char      *writer;
-  gint64     time_us;        /* wall clock, microseconds since 1970; for people, no decision rests on it */
+  gint64     time_us;        /* wall clock, microseconds since 1970; for people. It decides only between the intents of two targets */
   guint64    seq;            /* counts the writer's records, for the order of one writer's */
   GPtrArray *nics;           /* of VrNic; never NULL */
 } VrRecord;
@@ -55,14 +55,19 @@ typedef struct {
 VrNic    *vr_nic_new (const char *mac, const char *const *addresses);
 void      vr_nic_free (VrNic *nic);
 
-/* A copy of `from` (its uuid, name, nics, home, epoch …) that a caller may still change before it shares it. */
+/* Epoch 1, running, no NICs. */
 VrRecord *vr_record_new (const char *uuid, const char *name);
+/*
+ * A copy of `from` (its uuid, name, nics, home, epoch …) that a caller may still change before it shares it; seq and time_us
+ * are 0: appending it to the log sets them.
+ */
 VrRecord *vr_record_derive (const VrRecord *from, VrState state, const char *writer);
 VrRecord *vr_record_ref (VrRecord *record);
 void      vr_record_unref (VrRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrRecord, vr_record_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrNic, vr_nic_free)
 
+gboolean  vr_host_name_is_valid (const char *name); /* [A-Za-z0-9._-]{1,63} */
 gboolean  vr_record_equal_content (const VrRecord *a, const VrRecord *b); /* all but writer's seq and time */
 
 /*
