@@ -19,8 +19,8 @@ G_BEGIN_DECLS
 typedef struct {
   const VrRecord *record;   /* custody */
   const VrRecord *intent;   /* or NULL */
-  const char     *role;     /* "owner", "origin", "home", "target", "peer", and "here" */
-  const char     *path;     /* "br0", "vr-h3 (relay)", … how this host sends to it */
+  const char     *role;     /* of this host: "owner", "target", "origin", "home", "peer"; "none": the guest is stopped */
+  const char     *path;     /* the interface by which this host sends to it: "br0", "vr-h3"; NULL: no way of virt-relay's */
   guint64         relayed;  /* packets this host relayed to it */
 } VrGuestView;
 

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation. One function for each presence; each compares what libvirt says here with the guest's record of custody and
+ * its intent, and gives the record that is missing, if any.
+ *
+ *   ABSENT       mine, and no longer here: STOPPED. Announced by me, and it does not come: WITHDRAWN.
+ *   EXPECTED     somebody else's: INCOMING, my intent.
+ *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
+ *                Somebody else's still: it is about to be given to me, so wait; claim it when that was in vain.
+ *   LEAVING      mine, and an intent says where it goes: LEAVING.
+ *   HANDED_OVER  mine: MOVED, to where it goes.
+ *
+ * Invariants: the epoch grows by one at each change of owner and at no other time; a host writes MOVED and RETURNED only about what was
+ * its own; an intent has the epoch that it saw.
+ */
+#include "custody.h"
+
+#include "address.h"
+
+const char *
+vr_presence_to_string (VrPresence presence)
+{
+  static const char *const names[] = { "absent", "expected", "running", "leaving", "handed over" };
+
+  return names[presence];
+}
+
+VrSighting *
+vr_sighting_new (const char *uuid, const char *name)
+{
+  VrSighting *sighting = g_new0 (VrSighting, 1);
+
+  sighting->uuid = g_strdup (uuid);
+  sighting->name = g_strdup (name);
+  sighting->nics = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_nic_free);
+  return sighting;
+}
+
+void
+vr_sighting_free (VrSighting *sighting)
+{
+  if (sighting == NULL)
+    return;
+  g_free (sighting->uuid);
+  g_free (sighting->name);
+  g_free (sighting->home);
+  g_free (sighting->owner);
+  g_ptr_array_unref (sighting->nics);
+  g_free (sighting);
+}
+
+/* ---- what the XML says, into a record ---- */
+
+static void
+take_nics (VrRecord *record, GPtrArray *nics)
+{
+  g_ptr_array_set_size (record->nics, 0);
+  for (guint i = 0; i < nics->len; i++)
+    {
+      const VrNic *nic = nics->pdata[i];
+
+      g_ptr_array_add (record->nics, vr_nic_new (nic->mac, (const char *const *) nic->addresses));
+    }
+}
+
+static gboolean
+same_nics (GPtrArray *a, GPtrArray *b)
+{
+  if (a->len != b->len)
+    return FALSE;
+  for (guint i = 0; i < a->len; i++)
+    {
+      const VrNic *x = a->pdata[i], *y = b->pdata[i];
+
+      if (!g_str_equal (x->mac, y->mac)
+          || !g_strv_equal ((const char *const *) x->addresses, (const char *const *) y->addresses))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* The XML in a running guest knows its name and NICs best. But an XML that has no address at all takes none away. */
+static gboolean
+has_address (GPtrArray *nics)
+{
+  for (guint i = 0; i < nics->len; i++)
+    if (((VrNic *) nics->pdata[i])->addresses[0] != NULL)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+take_sighting (VrRecord *record, const VrSighting *sighting)
+{
+  g_free (record->name);
+  record->name = g_strdup (sighting->name);
+  if (has_address (sighting->nics) || !has_address (record->nics))
+    take_nics (record, sighting->nics);
+}
+
+/* The home of a guest that no record knows: what its stamp says, else the host whose network one of its addresses is in, else here. */
+static char *
+home_of (const char *self, const VrBook *book, const VrSighting *sighting)
+{
+  g_autoptr (GPtrArray) names = vr_book_host_names (book);
+
+  if (sighting->home != NULL)
+    return g_strdup (sighting->home);
+  for (guint n = 0; n < sighting->nics->len; n++)
+    for (char **address = ((VrNic *) sighting->nics->pdata[n])->addresses; *address != NULL; address++)
+      for (guint i = 0; i < names->len; i++)
+        {
+          const VrHost *host = vr_book_host (book, names->pdata[i]);
+
+          for (guint k = 0; host->networks[k] != NULL; k++)
+            if (vr_network_contains (host->networks[k], *address))
+              return g_strdup (host->name);
+        }
+  return g_strdup (self);
+}
+
+/* A record of a guest that the log does not know, from its XML alone. */
+static VrRecord *
+record_from_sighting (const char *self, const VrBook *book, const VrSighting *sighting, VrState state)
+{
+  VrRecord *record = vr_record_new (sighting->uuid, sighting->name);
+
+  record->state = state;
+  record->writer = g_strdup (self);
+  record->home = home_of (self, book, sighting);
+  take_nics (record, sighting->nics);
+  return record;
+}
+
+static void
+set_string (char **place, const char *value)
+{
+  char *copy = g_strdup (value);
+
+  g_free (*place);
+  *place = copy;
+}
+
+/* ---- one function for each presence ---- */
+
+static gboolean
+is_active (const VrRecord *custody)
+{
+  return custody != NULL && custody->state != VR_STATE_STOPPED;
+}
+
+static VrRecord *
+when_absent (const char *self, const VrGuest *guest)
+{
+  const VrRecord *custody = guest->custody;
+
+  if (is_active (custody) && g_str_equal (custody->owner, self) && custody->state != VR_STATE_MOVED)
+    return vr_record_derive (custody, VR_STATE_STOPPED, self);
+  if (guest->intent != NULL && g_str_equal (guest->intent->target, self) && (custody == NULL || !g_str_equal (custody->owner, self)))
+    return vr_record_derive (guest->intent, VR_STATE_WITHDRAWN, self);
+  return NULL;
+}
+
+static VrRecord *
+when_expected (const char *self, const VrBook *book, const VrGuest *guest, const VrSighting *sighting)
+{
+  const VrRecord *custody = guest->custody;
+  /* The stamp is newer than the log where the log's news is still on its way. */
+  gboolean  by_stamp = sighting->owner != NULL && (custody == NULL || sighting->epoch > custody->epoch);
+  VrRecord *record;
+
+  if (!by_stamp && !is_active (custody))
+    return NULL; /* its owner runs no virt-relay: nothing can be said */
+  if (g_str_equal (by_stamp ? sighting->owner : custody->owner, self))
+    return NULL;
+  if (guest->intent != NULL && g_str_equal (guest->intent->target, self) && !by_stamp)
+    return NULL;
+  if (by_stamp)
+    {
+      record = record_from_sighting (self, book, sighting, VR_STATE_INCOMING);
+      record->epoch = MAX (sighting->epoch, 1);
+      set_string (&record->owner, sighting->owner);
+    }
+  else
+    {
+      record = vr_record_derive (custody, VR_STATE_INCOMING, self);
+      take_sighting (record, sighting);
+    }
+  set_string (&record->origin, record->owner);
+  set_string (&record->target, self);
+  return record;
+}
+
+static VrRecord *
+claim (const char *self, const VrRecord *custody, const VrSighting *sighting, VrState state)
+{
+  VrRecord *record = vr_record_derive (custody, state, self);
+  gboolean  from_other = is_active (custody) && !g_str_equal (custody->owner, self);
+
+  record->epoch = custody->epoch + 1;
+  if (state == VR_STATE_RETURNED)
+    set_string (&record->origin, self);
+  else
+    set_string (&record->origin, from_other ? custody->owner : NULL);
+  set_string (&record->target, NULL);
+  set_string (&record->owner, self);
+  take_sighting (record, sighting);
+  return record;
+}
+
+/* Somebody said that the guest comes here: then its owner will give it away, and is waited for. */
+static gboolean
+is_coming (const char *self, const VrGuest *guest)
+{
+  if (guest->intent != NULL && g_str_equal (guest->intent->target, self))
+    return TRUE;
+  return guest->custody->state == VR_STATE_LEAVING && g_strcmp0 (guest->custody->target, self) == 0;
+}
+
+static VrRecord *
+when_running (const char *self, const VrBook *book, const VrGuest *guest, const VrSighting *sighting, gboolean waited)
+{
+  const VrRecord *custody = guest->custody;
+  VrRecord       *record;
+
+  if (custody == NULL)
+    {
+      record = record_from_sighting (self, book, sighting, VR_STATE_RUNNING);
+      record->epoch = MAX (1, sighting->epoch + (g_strcmp0 (sighting->owner, self) == 0 ? 0 : 1));
+      record->owner = g_strdup (self);
+      return record;
+    }
+  if (!is_active (custody))
+    return claim (self, custody, sighting, VR_STATE_RUNNING);
+  if (!g_str_equal (custody->owner, self))
+    {
+      if (custody->state == VR_STATE_MOVED && g_strcmp0 (custody->origin, self) == 0)
+        return claim (self, custody, sighting, VR_STATE_RETURNED);
+      return waited || !is_coming (self, guest) ? claim (self, custody, sighting, VR_STATE_RUNNING) : NULL;
+    }
+  record = vr_record_derive (custody, custody->state == VR_STATE_RETURNED ? VR_STATE_RETURNED : VR_STATE_RUNNING, self);
+  if (custody->state == VR_STATE_LEAVING)
+    set_string (&record->target, NULL);
+  take_sighting (record, sighting);
+  if (record->state == custody->state && g_str_equal (record->name, custody->name) && same_nics (record->nics, custody->nics))
+    g_clear_pointer (&record, vr_record_unref);
+  return record;
+}
+
+static VrRecord *
+when_leaving (const char *self, const VrGuest *guest)
+{
+  const VrRecord *custody = guest->custody;
+  VrRecord       *record;
+
+  if (!is_active (custody) || !g_str_equal (custody->owner, self) || guest->intent == NULL)
+    return NULL;
+  if (custody->state == VR_STATE_LEAVING && g_strcmp0 (custody->target, guest->intent->target) == 0)
+    return NULL;
+  record = vr_record_derive (custody, VR_STATE_LEAVING, self);
+  set_string (&record->origin, self);
+  set_string (&record->target, guest->intent->target);
+  return record;
+}
+
+static VrRecord *
+when_handed_over (const char *self, const VrGuest *guest)
+{
+  const VrRecord *custody = guest->custody;
+  const char     *target;
+  VrRecord       *record;
+
+  if (!is_active (custody) || !g_str_equal (custody->owner, self))
+    return NULL;
+  target = custody->state == VR_STATE_LEAVING ? custody->target : guest->intent != NULL ? guest->intent->target : NULL;
+  if (target == NULL)
+    return NULL;
+  record = vr_record_derive (custody, VR_STATE_MOVED, self);
+  record->epoch = custody->epoch + 1;
+  set_string (&record->target, target);
+  set_string (&record->owner, target);
+  set_string (&record->origin, self);
+  return record;
+}
+
+VrRecord *
+vr_custody_next (const char *self, const VrBook *book, const char *uuid, VrPresence presence, const VrSighting *sighting,
+                 gboolean waited)
+{
+  static const VrGuest unknown = { NULL, NULL };
+  const VrGuest       *guest = vr_book_guest (book, uuid);
+
+  if (guest == NULL)
+    guest = &unknown;
+  switch (presence)
+    {
+    case VR_PRESENCE_ABSENT:
+      return when_absent (self, guest);
+    case VR_PRESENCE_EXPECTED:
+      return when_expected (self, book, guest, sighting);
+    case VR_PRESENCE_RUNNING:
+      return when_running (self, book, guest, sighting, waited);
+    case VR_PRESENCE_LEAVING:
+      return when_leaving (self, guest);
+    case VR_PRESENCE_HANDED_OVER:
+      return when_handed_over (self, guest);
+    }
+  g_return_val_if_reached (NULL);
+}
+
+gboolean
+vr_custody_waits (const char *self, const VrBook *book, const char *uuid, VrPresence presence, const VrSighting *sighting)
+{
+  const VrGuest *guest = vr_book_guest (book, uuid);
+
+  return presence == VR_PRESENCE_RUNNING && guest != NULL && is_active (guest->custody) && !g_str_equal (guest->custody->owner, self)
+         && is_coming (self, guest)
+         && !(guest->custody->state == VR_STATE_MOVED && g_strcmp0 (guest->custody->origin, self) == 0);
+}

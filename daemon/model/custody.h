@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who owns a guest: what this host has to write into the log, from what the log says and what libvirt says here. A pure function of
+ * both, asked again whenever either changes, so that an event missed, doubled or late makes no difference.
+ */
+#pragma once
+
+#include "book.h"
+
+G_BEGIN_DECLS
+
+/* A guest on this host, as libvirt and its hooks tell. */
+typedef enum {
+  VR_PRESENCE_ABSENT,      /* no QEMU of it here, and none expected */
+  VR_PRESENCE_EXPECTED,    /* a migration to this host began; its QEMU may be there, waiting for its memory */
+  VR_PRESENCE_RUNNING,     /* it runs here, or is paused by its user */
+  VR_PRESENCE_LEAVING,     /* it runs here, and its memory is being copied out */
+  VR_PRESENCE_HANDED_OVER, /* its CPUs stopped here for good */
+} VrPresence;
+
+const char *vr_presence_to_string (VrPresence presence);
+
+/* What a guest's XML says of it. */
+typedef struct {
+  char      *uuid, *name;
+  GPtrArray *nics;        /* of VrNic; those that no address is known of included */
+  char      *home, *owner; /* from the stamp that it carries; NULL: none */
+  guint64    epoch;       /* likewise; 0: none */
+} VrSighting;
+
+VrSighting *vr_sighting_new (const char *uuid, const char *name);
+void        vr_sighting_free (VrSighting *sighting);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrSighting, vr_sighting_free)
+
+/*
+ * The record that `self` has to write now, or NULL if the log says what is (transfer full, not shared yet).
+ * `sighting` may be NULL only with ABSENT. `waited`: the owner that should have given the guest away was waited for long enough,
+ * so a guest that runs here may be claimed.
+ */
+VrRecord *vr_custody_next (const char *self, const VrBook *book, const char *uuid, VrPresence presence,
+                           const VrSighting *sighting, gboolean waited);
+
+/* Does vr_custody_next() with `waited` TRUE claim what it does not claim without? Then the caller waits, and asks again. */
+gboolean  vr_custody_waits (const char *self, const VrBook *book, const char *uuid, VrPresence presence, const VrSighting *sighting);
+
+G_END_DECLS

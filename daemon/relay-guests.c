@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guests on this host: what libvirt's events, its hooks and its own description say, made into one presence for each guest; and the
+ * records that follow from it (model/custody.c).
+ *
+ * Hooks come first at a target, before libvirt would say anything (DESIGN: inbound first); at an origin events are all there is. Both
+ * may be lost (daemon away), so each is also a reason to look, and what libvirt says when looked at decides, unless something
+ * happened to the guest since the question was asked.
+ */
+#include "relay-private.h"
+
+#define CALL_DEADLINE_MS 10000
+#define STAMP_DEADLINE_MS (10 * 60 * 1000) /* it waits behind a migration */
+#define CLAIM_DELAY_MS 5000
+#define STALE_HOOK_US (10 * G_USEC_PER_SEC)
+
+static void look (VrRelay *self, VrLocal *local);
+
+/* ---- one guest here ---- */
+
+void
+vr_local_free (VrLocal *local)
+{
+  g_clear_handle_id (&local->timer, g_source_remove);
+  g_clear_pointer (&local->sighting, vr_sighting_free);
+  g_clear_pointer (&local->here, vr_here_free);
+  g_clear_pointer (&local->stamped, vr_guest_metadata_free);
+  g_clear_pointer (&local->flip, vr_switch_free);
+  g_free (local->uuid);
+  g_free (local);
+}
+
+static VrLocal *
+get_local (VrRelay *self, const char *uuid)
+{
+  VrLocal *local = g_hash_table_lookup (self->locals, uuid);
+
+  if (local == NULL)
+    {
+      local = g_new0 (VrLocal, 1);
+      local->uuid = g_strdup (uuid);
+      g_hash_table_insert (self->locals, local->uuid, local);
+    }
+  return local;
+}
+
+static VrNic *
+nic_from_xml (const VrGuestNic *nic)
+{
+  g_autoptr (GPtrArray) addresses = g_ptr_array_new ();
+
+  for (guint i = 0; i < nic->addresses->len; i++)
+    g_ptr_array_add (addresses, nic->addresses->pdata[i]);
+  g_ptr_array_add (addresses, NULL);
+  return vr_nic_new (nic->mac, (const char *const *) addresses->pdata);
+}
+
+static VrGuestMetadata *
+copy_metadata (const VrGuestMetadata *from)
+{
+  VrGuestMetadata *copy = vr_guest_metadata_new ();
+
+  copy->home = g_strdup (from->home);
+  copy->owner = g_strdup (from->owner);
+  copy->epoch = from->epoch;
+  for (guint i = 0; i < from->nics->len; i++)
+    {
+      const VrMetadataNic *nic = from->nics->pdata[i];
+      VrMetadataNic       *own = vr_guest_metadata_get_nic (copy, nic->mac);
+
+      for (guint k = 0; k < nic->addresses->len; k++)
+        vr_metadata_nic_add_address (own, nic->addresses->pdata[k]);
+    }
+  return copy;
+}
+
+/* Takes over what the XML says: names, NICs, addresses, taps, stamp. */
+static void
+see (VrLocal *local, const VrGuestXml *xml)
+{
+  gboolean tapped = FALSE;
+
+  g_clear_pointer (&local->sighting, vr_sighting_free);
+  g_clear_pointer (&local->here, vr_here_free);
+  g_clear_pointer (&local->stamped, vr_guest_metadata_free);
+  local->sighting = vr_sighting_new (xml->uuid, xml->name);
+  local->here = vr_here_new (xml->uuid);
+  local->lacks_address = FALSE;
+  for (guint i = 0; i < xml->nics->len; i++)
+    {
+      const VrGuestNic *nic = xml->nics->pdata[i];
+
+      if (nic->type == VR_NIC_OTHER)
+        continue;
+      g_ptr_array_add (local->sighting->nics, nic_from_xml (nic));
+      vr_here_add_nic (local->here, nic->mac, nic->target, nic->bridge);
+      tapped = tapped || nic->target != NULL;
+      local->lacks_address = local->lacks_address || nic->addresses->len == 0;
+    }
+  if (!tapped) /* `migrate begin`: no QEMU yet */
+    g_clear_pointer (&local->here, vr_here_free);
+  if (xml->metadata == NULL)
+    return;
+  local->stamped = copy_metadata (xml->metadata);
+  local->sighting->home = g_strdup (xml->metadata->home);
+  local->sighting->owner = g_strdup (xml->metadata->owner);
+  local->sighting->epoch = xml->metadata->epoch;
+}
+
+/* ---- stamping: the guest carries its record with it ---- */
+
+static VrGuestMetadata *
+stamp_of (const VrRecord *record)
+{
+  VrGuestMetadata *stamp = vr_guest_metadata_new ();
+
+  stamp->home = g_strdup (record->home);
+  stamp->owner = g_strdup (record->owner);
+  stamp->epoch = record->epoch;
+  for (guint i = 0; i < record->nics->len; i++)
+    {
+      const VrNic *nic = record->nics->pdata[i];
+
+      for (char **address = nic->addresses; *address != NULL; address++)
+        vr_metadata_nic_add_address (vr_guest_metadata_get_nic (stamp, nic->mac), *address);
+    }
+  return stamp;
+}
+
+typedef struct {
+  VrRelay         *relay;
+  char            *uuid;
+  guint            serial;
+  VrGuestMetadata *stamp;
+} Asked;
+
+static Asked *
+asked_new (VrRelay *self, VrLocal *local)
+{
+  Asked *asked = g_new0 (Asked, 1);
+
+  asked->relay = g_object_ref (self);
+  asked->uuid = g_strdup (local->uuid);
+  asked->serial = local->serial;
+  return asked;
+}
+
+static void
+asked_free (Asked *asked)
+{
+  g_object_unref (asked->relay);
+  g_free (asked->uuid);
+  g_clear_pointer (&asked->stamp, vr_guest_metadata_free);
+  g_free (asked);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Asked, asked_free)
+
+static void
+on_stamped (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (Asked) asked = data;
+  g_autoptr (GError) error = NULL;
+  VrLocal *local;
+
+  if (!vr_virt_stamp_finish (VR_VIRT (source), result, &error))
+    g_info ("guest %s: its record was not stamped into its XML: %s", asked->uuid, error->message);
+  if (g_cancellable_is_cancelled (asked->relay->cancellable))
+    return;
+  local = g_hash_table_lookup (asked->relay->locals, asked->uuid);
+  if (local == NULL)
+    return;
+  local->stamping = FALSE;
+  if (error != NULL)
+    return; /* the next tick or event tries again */
+  g_clear_pointer (&local->stamped, vr_guest_metadata_free);
+  local->stamped = g_steal_pointer (&asked->stamp);
+  vr_relay_settle (asked->relay, local); /* the record may have changed meanwhile */
+}
+
+static void
+stamp (VrRelay *self, VrLocal *local)
+{
+  const VrGuest   *guest = vr_book_guest (self->book, local->uuid);
+  g_autofree char *text = NULL;
+  g_autoptr (VrGuestMetadata) wanted = NULL;
+  Asked *asked;
+
+  if (local->stamping || local->presence != VR_PRESENCE_RUNNING || guest == NULL || guest->custody == NULL
+      || !g_str_equal (guest->custody->owner, self->config->host->name))
+    return;
+  wanted = stamp_of (guest->custody);
+  if (vr_guest_metadata_equal (wanted, local->stamped))
+    return;
+  text = vr_guest_xml_format_metadata (wanted);
+  local->stamping = TRUE;
+  asked = asked_new (self, local);
+  asked->stamp = g_steal_pointer (&wanted);
+  vr_virt_stamp_async (self->virt, local->uuid, text, STAMP_DEADLINE_MS, self->cancellable, on_stamped, asked);
+}
+
+/* ---- presence, and what follows from it ---- */
+
+static gboolean
+on_timer (gpointer data)
+{
+  const Asked *asked = data; /* freed with the source */
+  VrLocal     *local = g_hash_table_lookup (asked->relay->locals, asked->uuid);
+
+  if (local == NULL)
+    return G_SOURCE_REMOVE;
+  local->timer = 0;
+  local->waited = TRUE;
+  if (local->presence == VR_PRESENCE_EXPECTED)
+    look (asked->relay, local);
+  else
+    vr_relay_settle (asked->relay, local);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+start_timer (VrRelay *self, VrLocal *local, guint ms)
+{
+  g_clear_handle_id (&local->timer, g_source_remove);
+  local->timer = g_timeout_add_full (G_PRIORITY_DEFAULT, ms, on_timer, asked_new (self, local), (GDestroyNotify) asked_free);
+}
+
+static void
+set_presence (VrRelay *self, VrLocal *local, VrPresence presence)
+{
+  local->serial++;
+  if (local->presence != presence)
+    {
+      g_info ("guest %s: %s, was %s", local->sighting != NULL ? local->sighting->name : local->uuid,
+              vr_presence_to_string (presence), vr_presence_to_string (local->presence));
+      local->presence = presence;
+      local->waited = FALSE;
+      g_clear_handle_id (&local->timer, g_source_remove);
+      if (presence == VR_PRESENCE_EXPECTED)
+        start_timer (self, local, self->config->intent_timeout_s * 1000);
+    }
+  vr_relay_settle (self, local);
+}
+
+void
+vr_relay_settle (VrRelay *self, VrLocal *local)
+{
+  const char *me = self->config->host->name;
+  VrRecord   *record;
+
+  vr_relay_reconcile_soon (self);
+  if (!self->log_ready)
+    return;
+  if (local->sighting == NULL && (local->presence == VR_PRESENCE_EXPECTED || local->presence == VR_PRESENCE_RUNNING))
+    return; /* its XML is on its way */
+  record = vr_custody_next (me, self->book, local->uuid, local->presence, local->sighting, local->waited);
+  if (record != NULL)
+    vr_relay_write (self, record);
+  if (local->timer == 0 && !local->waited
+      && vr_custody_waits (me, self->book, local->uuid, local->presence, local->sighting))
+    start_timer (self, local, CLAIM_DELAY_MS);
+  if (local->presence == VR_PRESENCE_ABSENT)
+    g_hash_table_remove (self->locals, local->uuid);
+  else
+    stamp (self, local);
+}
+
+/* A guest that the log says is here, or coming, and of which libvirt knows nothing: said to be absent like any other. */
+static void
+settle_unseen (VrRelay *self)
+{
+  g_autoptr (GPtrArray) uuids = vr_book_guest_uuids (self->book);
+
+  for (guint i = 0; i < uuids->len; i++)
+    if (!g_hash_table_contains (self->locals, uuids->pdata[i]))
+      {
+        VrRecord *record = vr_custody_next (self->config->host->name, self->book, uuids->pdata[i], VR_PRESENCE_ABSENT, NULL, FALSE);
+
+        if (record != NULL)
+          vr_relay_write (self, record);
+      }
+}
+
+void
+vr_relay_settle_all (VrRelay *self)
+{
+  g_autoptr (GList) locals = g_hash_table_get_values (self->locals);
+
+  for (GList *l = locals; l != NULL; l = l->next)
+    vr_relay_settle (self, l->data);
+  if (self->log_ready && self->virt_known)
+    settle_unseen (self);
+}
+
+/* ---- looking ---- */
+
+static VrPresence
+presence_of (const VrVirtGuest *guest)
+{
+  if (guest->incoming)
+    return VR_PRESENCE_EXPECTED;
+  if (guest->state == VR_VIRT_STATE_PAUSED_MIGRATING)
+    return VR_PRESENCE_HANDED_OVER;
+  return guest->migrating ? VR_PRESENCE_LEAVING : VR_PRESENCE_RUNNING;
+}
+
+static void
+seen (VrRelay *self, const VrVirtGuest *guest, guint serial)
+{
+  VrLocal *local = get_local (self, guest->xml->uuid);
+
+  see (local, guest->xml);
+  if (local->serial == serial)
+    set_presence (self, local, presence_of (guest));
+  else
+    vr_relay_settle (self, local);
+}
+
+static void
+on_looked (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (Asked) asked = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrVirtGuest) guest = vr_virt_look_finish (VR_VIRT (source), result, &error);
+  VrRelay *self = asked->relay;
+  VrLocal *local;
+  gboolean again;
+
+  if (g_cancellable_is_cancelled (self->cancellable))
+    return;
+  local = g_hash_table_lookup (self->locals, asked->uuid);
+  if (local == NULL)
+    return;
+  local->looking = FALSE;
+  again = local->look_again;
+  local->look_again = FALSE;
+  if (guest != NULL)
+    seen (self, guest, asked->serial);
+  else if (g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_GONE) && local->serial == asked->serial)
+    {
+      set_presence (self, local, VR_PRESENCE_ABSENT);
+      return;
+    }
+  else
+    g_info ("guest %s: cannot look at it: %s", asked->uuid, error->message);
+  if (again)
+    look (self, local);
+  else if (local->presence == VR_PRESENCE_EXPECTED && local->timer == 0)
+    start_timer (self, local, self->config->intent_timeout_s * 1000);
+}
+
+static void
+look (VrRelay *self, VrLocal *local)
+{
+  if (local->looking)
+    {
+      local->look_again = TRUE;
+      return;
+    }
+  local->looking = TRUE;
+  vr_virt_look_async (self->virt, local->uuid, CALL_DEADLINE_MS, self->cancellable, on_looked, asked_new (self, local));
+}
+
+void
+vr_relay_look_for_addresses (VrRelay *self)
+{
+  GHashTableIter iter;
+  VrLocal       *local;
+
+  g_hash_table_iter_init (&iter, self->locals);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &local))
+    {
+      if (local->lacks_address && local->presence == VR_PRESENCE_RUNNING)
+        look (self, local);
+      stamp (self, local);
+    }
+}
+
+static void
+on_listed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (VrRelay) self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) guests = vr_virt_list_finish (VR_VIRT (source), result, &error);
+  g_autoptr (GHashTable) there = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GList) locals = NULL;
+
+  if (g_cancellable_is_cancelled (self->cancellable))
+    return;
+  if (guests == NULL)
+    {
+      vr_relay_trouble (self, "libvirt", error->message);
+      if (vr_virt_is_connected (self->virt))
+        vr_relay_list (self);
+      return;
+    }
+  vr_relay_trouble (self, "libvirt", NULL);
+  self->virt_known = TRUE;
+  for (guint i = 0; i < guests->len; i++)
+    {
+      const VrVirtGuest *guest = guests->pdata[i];
+      VrLocal           *local = get_local (self, guest->xml->uuid);
+
+      g_hash_table_add (there, guest->xml->uuid);
+      seen (self, guest, local->serial);
+    }
+  locals = g_hash_table_get_values (self->locals);
+  for (GList *l = locals; l != NULL; l = l->next)
+    if (!g_hash_table_contains (there, ((VrLocal *) l->data)->uuid))
+      look (self, l->data); /* it may have come while libvirt made its list */
+  vr_relay_settle_all (self);
+  vr_relay_reconcile_soon (self);
+}
+
+void
+vr_relay_list (VrRelay *self)
+{
+  vr_virt_list_async (self->virt, CALL_DEADLINE_MS, self->cancellable, on_listed, g_object_ref (self));
+}
+
+/* ---- events ---- */
+
+static void
+on_handed_over (VrRelay *self, VrLocal *local, gint64 event_us)
+{
+  if (local->presence == VR_PRESENCE_HANDED_OVER)
+    return;
+  vr_relay_flip (self, local, event_us);
+  set_presence (self, local, VR_PRESENCE_HANDED_OVER);
+  vr_relay_reconcile (self);
+}
+
+static void
+on_virt_event (VrVirt *virt, const VrVirtEvent *event, gpointer data)
+{
+  VrRelay *self = data;
+  VrLocal *local = get_local (self, event->uuid);
+
+  switch (event->what)
+    {
+    case VR_VIRT_STARTED:
+      set_presence (self, local, VR_PRESENCE_RUNNING);
+      look (self, local);
+      return;
+    case VR_VIRT_STARTED_MIGRATED:
+      set_presence (self, local, VR_PRESENCE_EXPECTED);
+      look (self, local);
+      return;
+    case VR_VIRT_LEAVING:
+      if (local->presence == VR_PRESENCE_RUNNING)
+        set_presence (self, local, VR_PRESENCE_LEAVING);
+      return;
+    case VR_VIRT_SUSPENDED_MIGRATED:
+      on_handed_over (self, local, event->time_us);
+      return;
+    case VR_VIRT_SUSPENDED_PAUSED: /* at a target: it came, paused by its user */
+      if (local->presence != VR_PRESENCE_EXPECTED)
+        break;
+      G_GNUC_FALLTHROUGH;
+    case VR_VIRT_RESUMED_MIGRATED:
+    case VR_VIRT_RESUMED_POSTCOPY:
+      set_presence (self, local, VR_PRESENCE_RUNNING);
+      return;
+    case VR_VIRT_RESUMED_UNPAUSED:
+      if (local->presence != VR_PRESENCE_HANDED_OVER)
+        break;
+      set_presence (self, local, VR_PRESENCE_RUNNING);
+      vr_relay_reconcile (self);
+      return;
+    case VR_VIRT_STOPPED_MIGRATED:
+      on_handed_over (self, local, event->time_us); /* a paused guest gives no SUSPENDED */
+      set_presence (self, local, VR_PRESENCE_ABSENT);
+      return;
+    case VR_VIRT_STOPPED_FAILED:
+    case VR_VIRT_STOPPED:
+      set_presence (self, local, VR_PRESENCE_ABSENT);
+      return;
+    case VR_VIRT_MIGRATION_CANCELLED:
+      if (local->presence == VR_PRESENCE_LEAVING)
+        set_presence (self, local, VR_PRESENCE_RUNNING);
+      return;
+    case VR_VIRT_QEMU_STOP:
+      local->stop_us = event->time_us;
+      break;
+    case VR_VIRT_QEMU_RESUME:
+      break;
+    case VR_VIRT_CHANGED:
+      look (self, local);
+      return;
+    }
+  if (local->presence == VR_PRESENCE_ABSENT) /* nothing was known of it, and nothing is now */
+    g_hash_table_remove (self->locals, event->uuid);
+}
+
+static void
+on_hook (VrHookListener *hooks, VrHookEvent *event, gpointer data)
+{
+  VrRelay *self = data;
+  VrLocal *local;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrGuestXml) xml = vr_guest_xml_parse (event->xml, event->xml_len, &error);
+  gboolean stale = g_get_real_time () - event->time_us > STALE_HOOK_US;
+
+  if (xml == NULL)
+    {
+      g_warning ("hook %s %s of guest %s: its XML cannot be used: %s", vr_hook_operation_to_string (event->operation),
+                 event->sub_operation, event->guest, error->message);
+      return;
+    }
+  local = get_local (self, xml->uuid);
+  if (stale)
+    {
+      if (local->sighting == NULL)
+        see (local, xml);
+      look (self, local);
+      return;
+    }
+  switch (event->operation)
+    {
+    case VR_HOOK_MIGRATE:
+      see (local, xml);
+      set_presence (self, local, VR_PRESENCE_EXPECTED);
+      return;
+    case VR_HOOK_START:
+    case VR_HOOK_STARTED:
+      if (local->presence == VR_PRESENCE_EXPECTED)
+        {
+          see (local, xml);
+          vr_relay_settle (self, local);
+          return;
+        }
+      break;
+    case VR_HOOK_STOPPED:
+    case VR_HOOK_RELEASE:
+      if (local->presence != VR_PRESENCE_ABSENT)
+        {
+          set_presence (self, local, VR_PRESENCE_ABSENT);
+          return;
+        }
+      break;
+    case VR_HOOK_RECONNECT:
+    case VR_HOOK_ATTACH:
+      see (local, xml);
+      look (self, local);
+      return;
+    default: /* prepare, restore: libvirt's own events follow */
+      break;
+    }
+  if (local->presence == VR_PRESENCE_ABSENT && !local->looking)
+    g_hash_table_remove (self->locals, xml->uuid);
+}
+
+static void
+on_connected (VrVirt *virt, gpointer data)
+{
+  vr_relay_list (data);
+}
+
+static void
+on_disconnected (VrVirt *virt, const char *why, gpointer data)
+{
+  VrRelay *self = data;
+
+  self->virt_away = TRUE;
+  vr_relay_trouble (self, "libvirt", why);
+  vr_relay_say_ready (self);
+}
+
+void
+vr_relay_guests_connect (VrRelay *self)
+{
+  g_signal_connect_object (self->virt, "connected", G_CALLBACK (on_connected), self, 0);
+  g_signal_connect_object (self->virt, "disconnected", G_CALLBACK (on_disconnected), self, 0);
+  g_signal_connect_object (self->virt, "event", G_CALLBACK (on_virt_event), self, 0);
+  g_signal_connect_object (self->hooks, "event", G_CALLBACK (on_hook), self, 0);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What relay*.c share, and nobody else. */
+#pragma once
+
+#include "kernel/asking.h"
+#include "model/custody.h"
+#include "relay.h"
+
+G_BEGIN_DECLS
+
+/* A guest on this host, from its first sign to its last. */
+typedef struct {
+  char            *uuid;
+  VrPresence       presence;
+  VrSighting      *sighting; /* NULL until its XML was seen */
+  VrHere          *here;     /* NULL until it has a tap */
+  guint            serial;   /* counts its events: what libvirt was asked before an event says nothing about after it */
+  guint            timer;    /* EXPECTED: look whether it is really coming. RUNNING: claim it */
+  gboolean         waited;   /* that time is over */
+  gboolean         looking, look_again, stamping;
+  gboolean         lacks_address; /* a NIC has none: libvirt may learn one later */
+  VrGuestMetadata *stamped;  /* what its live XML carries; NULL: nothing */
+  VrSwitch        *flip;     /* the switchover to where it is going, built beforehand */
+  gint64           stop_us;  /* wall clock of QEMU's latest STOP, 0: none */
+} VrLocal;
+
+struct _VrRelay {
+  GObject         parent_instance;
+
+  const VrConfig *config;
+  VrKernel       *kernel;
+  VrLog          *log;
+  VrTunnels      *tunnels;
+  VrVirt         *virt;
+  VrHookListener *hooks;
+  VrAsking       *asking;
+  GCancellable   *cancellable; /* of every call under way */
+
+  VrBook         *book;
+  GHashTable     *locals;    /* uuid -> VrLocal */
+  GHashTable     *asked;     /* set of "BRIDGE ADDRESS" */
+  GHashTable     *troubles;  /* what it is about -> what to say */
+  VrPlan         *plan;      /* applied last */
+  guint           idle, tick;
+  guint           retry;     /* a reconcile that failed is tried again */
+  gboolean        log_ready;
+  gboolean        virt_known; /* libvirt said at least once what runs here */
+  gboolean        virt_away, is_ready;
+};
+
+/* relay.c */
+void vr_relay_reconcile_soon (VrRelay *self);
+void vr_relay_reconcile (VrRelay *self);
+void vr_relay_trouble (VrRelay *self, const char *about, const char *what); /* what NULL: over */
+void vr_relay_say_ready (VrRelay *self);
+void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
+
+/* relay-guests.c: libvirt and its hooks -> guests on this host -> records */
+void     vr_relay_guests_connect (VrRelay *self);
+void     vr_relay_list (VrRelay *self);
+void     vr_relay_settle (VrRelay *self, VrLocal *local);
+void     vr_relay_settle_all (VrRelay *self);
+void     vr_relay_look_for_addresses (VrRelay *self);
+void     vr_local_free (VrLocal *local);
+
+/* relay-flip.c: the switchover */
+void     vr_relay_prepare_flip (VrRelay *self, VrLocal *local);
+void     vr_relay_flip (VrRelay *self, VrLocal *local, gint64 event_us);
+VrFacts *vr_relay_facts_new (VrRelay *self);
+void     vr_relay_facts_free (VrFacts *facts);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrFacts, vr_relay_facts_free)
+
+G_END_DECLS

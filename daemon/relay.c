@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The relay, theory of operation.
+ *
+ *   libvirt's events, hooks  ->  guests on this host (relay-guests.c)  ->  records  ->  the log
+ *   the log                  ->  the book
+ *   charon, the kernel       ->  which tunnels are up, which interfaces there are
+ *                 all of it  ->  reconcile: facts, plan, difference, apply
+ *
+ * Whatever happens ends in vr_relay_reconcile_soon(): many things at once are one reconcile. Nothing is computed from an event that
+ * could not be computed again from the facts, so a missed one costs time and nothing else. The one exception is the switchover
+ * (relay-flip.c), which is the same plan, made beforehand, for one guest.
+ *
+ * Own records enter the book at once and the log when it can take them: what this host knows of its own guests does not wait for
+ * a disk.
+ */
+#include "relay-private.h"
+
+#include "names.h"
+
+#define TICK_S 5
+#define RETRY_S 2
+
+G_DEFINE_FINAL_TYPE (VrRelay, vr_relay, G_TYPE_OBJECT)
+
+enum { CHANGED, READY, N_SIGNALS };
+static guint signals[N_SIGNALS];
+
+void
+vr_relay_trouble (VrRelay *self, const char *about, const char *what)
+{
+  const char *before = g_hash_table_lookup (self->troubles, about);
+
+  if (g_strcmp0 (before, what) == 0)
+    return;
+  if (what == NULL)
+    {
+      g_message ("%s: over: %s", about, before);
+      g_hash_table_remove (self->troubles, about);
+    }
+  else
+    {
+      g_warning ("%s: %s", about, what);
+      g_hash_table_replace (self->troubles, g_strdup (about), g_strdup (what));
+    }
+  g_signal_emit (self, signals[CHANGED], 0);
+}
+
+/* ---- reconcile ---- */
+
+static void
+watch_for_asking (VrRelay *self)
+{
+  g_autoptr (GPtrArray) devs = g_ptr_array_new ();
+
+  /* where this host stands in for somebody's neighbours, it hears whom else the guest asks for */
+  for (guint i = 0; i < self->plan->neighbours->len; i++)
+    {
+      const VrNeighbour *neighbour = self->plan->neighbours->pdata[i];
+
+      if (neighbour->mac == NULL && !g_ptr_array_find_with_equal_func (devs, neighbour->dev, g_str_equal, NULL))
+        g_ptr_array_add (devs, neighbour->dev);
+    }
+  vr_asking_watch (self->asking, devs);
+  if (devs->len == 0)
+    g_hash_table_remove_all (self->asked);
+}
+
+static gboolean
+on_retry (gpointer data)
+{
+  VrRelay *self = data;
+
+  self->retry = 0;
+  vr_relay_reconcile (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+log_changes (GPtrArray *changes)
+{
+  for (guint i = 0; i < changes->len; i++)
+    g_info ("kernel: %s", (char *) changes->pdata[i]);
+}
+
+/* Ready: hooks are taken, and what can be known is known. A libvirtd that is away is no reason to keep others waiting. */
+void
+vr_relay_say_ready (VrRelay *self)
+{
+  if (self->is_ready || !self->log_ready || !(self->virt_known || self->virt_away))
+    return;
+  self->is_ready = TRUE;
+  g_signal_emit (self, signals[READY], 0);
+}
+
+void
+vr_relay_reconcile (VrRelay *self)
+{
+  g_autoptr (VrFacts) facts = NULL;
+  g_autoptr (GPtrArray) changes = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) error = NULL;
+  GHashTableIter iter;
+  gpointer       local;
+
+  g_clear_handle_id (&self->idle, g_source_remove);
+  /* Half of the log, or no word from libvirt yet: to take away what is not known of would cut traffic that is right. */
+  if (!self->log_ready || !self->virt_known)
+    return;
+
+  facts = vr_relay_facts_new (self);
+  g_clear_pointer (&self->plan, vr_plan_free);
+  self->plan = vr_plan_make (facts);
+  vr_tunnels_want (self->tunnels, self->plan->tunnels);
+  if (vr_kernel_apply (self->kernel, self->plan, changes, &error))
+    vr_relay_trouble (self, "kernel", NULL);
+  else
+    {
+      vr_relay_trouble (self, "kernel", error->message);
+      if (self->retry == 0)
+        self->retry = g_timeout_add_seconds (RETRY_S, on_retry, self);
+    }
+  log_changes (changes);
+  watch_for_asking (self);
+  g_hash_table_iter_init (&iter, self->locals);
+  while (g_hash_table_iter_next (&iter, NULL, &local))
+    vr_relay_prepare_flip (self, local);
+  g_signal_emit (self, signals[CHANGED], 0);
+  vr_relay_say_ready (self);
+}
+
+static gboolean
+on_idle (gpointer data)
+{
+  VrRelay *self = data;
+
+  self->idle = 0;
+  vr_relay_reconcile (self);
+  return G_SOURCE_REMOVE;
+}
+
+void
+vr_relay_reconcile_soon (VrRelay *self)
+{
+  if (self->idle == 0)
+    self->idle = g_idle_add_full (G_PRIORITY_DEFAULT, on_idle, self, NULL);
+}
+
+/* ---- the log ---- */
+
+static void
+on_appended (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!vr_log_append_finish (VR_LOG (source), result, &error) && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    g_warning ("migration log: a record was not written: %s", error->message);
+}
+
+static void
+say_record (const VrRecord *record)
+{
+  g_message ("guest %s: %s, epoch %" G_GUINT64_FORMAT ", owner %s%s%s%s%s", record->name, vr_state_to_string (record->state),
+             record->epoch, record->owner, record->origin != NULL ? ", origin " : "", record->origin != NULL ? record->origin : "",
+             record->target != NULL ? ", target " : "", record->target != NULL ? record->target : "");
+}
+
+void
+vr_relay_write (VrRelay *self, VrRecord *record)
+{
+  g_autoptr (GError) error = NULL;
+
+  record->time_us = g_get_real_time ();
+  vr_log_append_async (self->log, record, NULL, on_appended, NULL);
+  say_record (record);
+  if (!vr_book_add_record (self->book, record, &error) && error != NULL)
+    g_critical ("own record refused: %s", error->message);
+  vr_record_unref (record);
+  vr_relay_reconcile_soon (self);
+}
+
+static void
+on_log_guest (VrLog *log, VrRecord *record, gpointer data)
+{
+  VrRelay *self = data;
+  VrLocal *local;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *about = g_strdup_printf ("record of %s by %s", record->name, record->writer);
+
+  if (!vr_book_add_record (self->book, record, &error))
+    {
+      if (error != NULL)
+        vr_relay_trouble (self, about, error->message);
+      return;
+    }
+  if (self->log_ready && !g_str_equal (record->writer, self->config->host->name))
+    say_record (record);
+  local = g_hash_table_lookup (self->locals, record->uuid);
+  if (local != NULL)
+    vr_relay_settle (self, local);
+  vr_relay_reconcile_soon (self);
+}
+
+static void
+on_log_host (VrLog *log, VrHost *host, gpointer data)
+{
+  VrRelay *self = data;
+
+  /* of itself, this host knows better than its own older record */
+  if (!g_str_equal (host->name, self->config->host->name) && vr_book_add_host (self->book, host))
+    vr_relay_reconcile_soon (self);
+}
+
+static void
+on_log_trouble (VrLog *log, const char *what, gpointer data)
+{
+  vr_relay_trouble (data, "migration log", *what != '\0' ? what : NULL);
+}
+
+/* This host's own record: its configuration, and the MACs that its guests know as their gateway's. */
+static void
+write_own_host (VrRelay *self)
+{
+  const VrHost *before = vr_book_host (self->book, self->config->host->name);
+  const VrHost *mine = self->config->host;
+  g_autoptr (GHashTable) macs = vr_kernel_macs (self->kernel);
+  const char *mac = self->config->bridge != NULL ? g_hash_table_lookup (macs, self->config->bridge) : NULL;
+  const char *list[] = { mac, NULL };
+  VrHost     *host;
+
+  if (before != NULL && g_strv_equal ((const char *const *) before->macs, list))
+    return;
+  host = vr_host_new (mine->name);
+  g_strfreev (host->underlay);
+  host->underlay = g_strdupv (mine->underlay);
+  g_strfreev (host->networks);
+  host->networks = g_strdupv (mine->networks);
+  g_strfreev (host->reach);
+  host->reach = g_strdupv (mine->reach);
+  g_strfreev (host->macs);
+  host->macs = g_strdupv ((char **) list);
+  g_free (host->identity);
+  host->identity = g_strdup (mine->identity);
+  vr_log_append_host_async (self->log, host, NULL, on_appended, NULL);
+  vr_book_add_host (self->book, host);
+  vr_host_unref (host);
+}
+
+static void
+on_log_ready (VrLog *log, gpointer data)
+{
+  VrRelay *self = data;
+
+  self->log_ready = TRUE;
+  write_own_host (self);
+  vr_relay_settle_all (self);
+  vr_relay_reconcile_soon (self);
+}
+
+/* ---- charon and the kernel ---- */
+
+static void
+on_tunnel_changed (VrTunnels *tunnels, const char *peer, gpointer data)
+{
+  VrRelay         *self = data;
+  g_autofree char *about = peer != NULL && *peer != '\0' ? g_strdup_printf ("tunnel to %s", peer) : g_strdup ("strongSwan");
+
+  vr_relay_trouble (self, about, vr_tunnels_trouble (tunnels, peer != NULL && *peer != '\0' ? peer : NULL));
+  vr_relay_reconcile_soon (self);
+}
+
+static void
+on_kernel_changed (VrKernel *kernel, gpointer data)
+{
+  VrRelay *self = data;
+
+  if (self->log_ready)
+    write_own_host (self);
+  vr_relay_reconcile_soon (self);
+}
+
+static void
+on_asked (VrAsking *asking, const char *dev, const char *address, gpointer data)
+{
+  VrRelay *self = data;
+
+  if (g_hash_table_add (self->asked, g_strdup_printf ("%s %s", dev, address)))
+    vr_relay_reconcile_soon (self);
+}
+
+static void
+check_forwarding (VrRelay *self)
+{
+  vr_relay_trouble (self, "IPv4 forwarding",
+                    vr_kernel_forwarding (self->kernel, FALSE) ? NULL : "is off; sysctl -w net.ipv4.ip_forward=1 turns it on");
+  vr_relay_trouble (self, "IPv6 forwarding",
+                    vr_kernel_forwarding (self->kernel, TRUE) ? NULL
+                                                              : "is off; sysctl -w net.ipv6.conf.all.forwarding=1 turns it on");
+}
+
+static gboolean
+on_tick (gpointer data)
+{
+  check_forwarding (data);
+  vr_relay_look_for_addresses (data);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- the object ---- */
+
+static void
+vr_relay_init (VrRelay *self)
+{
+  self->book = vr_book_new ();
+  self->plan = vr_plan_new ();
+  self->locals = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vr_local_free);
+  self->asked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->cancellable = g_cancellable_new ();
+}
+
+static void
+vr_relay_dispose (GObject *object)
+{
+  VrRelay *self = VR_RELAY (object);
+
+  vr_relay_stop (self);
+  g_clear_object (&self->asking);
+  g_clear_object (&self->kernel);
+  g_clear_object (&self->log);
+  g_clear_object (&self->tunnels);
+  g_clear_object (&self->virt);
+  g_clear_object (&self->hooks);
+  G_OBJECT_CLASS (vr_relay_parent_class)->dispose (object);
+}
+
+static void
+vr_relay_finalize (GObject *object)
+{
+  VrRelay *self = VR_RELAY (object);
+
+  vr_plan_free (self->plan);
+  g_hash_table_unref (self->locals);
+  g_hash_table_unref (self->asked);
+  g_hash_table_unref (self->troubles);
+  g_object_unref (self->cancellable);
+  vr_book_free (self->book);
+  G_OBJECT_CLASS (vr_relay_parent_class)->finalize (object);
+}
+
+static void
+vr_relay_class_init (VrRelayClass *class)
+{
+  G_OBJECT_CLASS (class)->dispose = vr_relay_dispose;
+  G_OBJECT_CLASS (class)->finalize = vr_relay_finalize;
+  signals[CHANGED] = g_signal_new ("changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  signals[READY] = g_signal_new ("ready", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+}
+
+VrRelay *
+vr_relay_new (const VrConfig *config, VrKernel *kernel, VrLog *log, VrTunnels *tunnels, VrVirt *virt, VrHookListener *hooks)
+{
+  VrRelay *self = g_object_new (VR_TYPE_RELAY, NULL);
+
+  self->config = config;
+  self->kernel = g_object_ref (kernel);
+  self->log = g_object_ref (log);
+  self->tunnels = g_object_ref (tunnels);
+  self->virt = g_object_ref (virt);
+  self->hooks = g_object_ref (hooks);
+  self->asking = vr_asking_new ();
+  return self;
+}
+
+void
+vr_relay_start (VrRelay *self)
+{
+  g_signal_connect_object (self->log, "guest", G_CALLBACK (on_log_guest), self, 0);
+  g_signal_connect_object (self->log, "host", G_CALLBACK (on_log_host), self, 0);
+  g_signal_connect_object (self->log, "ready", G_CALLBACK (on_log_ready), self, 0);
+  g_signal_connect_object (self->log, "trouble", G_CALLBACK (on_log_trouble), self, 0);
+  g_signal_connect_object (self->tunnels, "changed", G_CALLBACK (on_tunnel_changed), self, 0);
+  g_signal_connect_object (self->kernel, "changed", G_CALLBACK (on_kernel_changed), self, 0);
+  g_signal_connect_object (self->asking, "asked", G_CALLBACK (on_asked), self, 0);
+  vr_relay_guests_connect (self);
+  self->tick = g_timeout_add_seconds (TICK_S, on_tick, self);
+  check_forwarding (self);
+}
+
+void
+vr_relay_stop (VrRelay *self)
+{
+  g_cancellable_cancel (self->cancellable);
+  g_clear_handle_id (&self->idle, g_source_remove);
+  g_clear_handle_id (&self->tick, g_source_remove);
+  g_clear_handle_id (&self->retry, g_source_remove);
+}
+
+VrLog *
+vr_relay_log (VrRelay *self)
+{
+  return self->log;
+}
+
+VrKernel *
+vr_relay_kernel (VrRelay *self)
+{
+  return self->kernel;
+}
