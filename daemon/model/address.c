@@ -71,7 +71,7 @@ network_split (const char *text, char **address, guint *length, GError **error)
   guint max = text && strchr (text, ':') ? 127 : 31;
   guint64 value;
 
-  if (!slash || !g_ascii_string_to_unsigned (slash + 1, 10, 1, max, &value, NULL)) {
+  if (!slash || slash[1] == '0' || !g_ascii_string_to_unsigned (slash + 1, 10, 1, max, &value, NULL)) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                  "\"%s\" is not a gateway with its prefix length (1 to %u); write it like 10.9.1.1/24 or fd00:9:1::1/64",
                  text ? text : "", max);
