@@ -59,10 +59,10 @@ const char *vr_hook_operation_to_string (VrHookOperation operation);
 gboolean vr_hook_operation_from_string (const char *word, VrHookOperation *operation);
 
 /*
- * Whether two events are one and the same (guest, operation, sub-operation and time agree), as when the acknowledgement
- * was lost and the hook spooled what the socket had already delivered.
+ * What tells an event from all others (time, operation, sub-operation, guest), as one string; g_free(). When an acknowledgement is
+ * lost the hook spools what the socket has already delivered: both have the same identity.
  */
-gboolean vr_hook_event_equal (const VrHookEvent *a, const VrHookEvent *b);
+char *vr_hook_event_identity (const VrHookEvent *event);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrHookEvent, vr_hook_event_unref)
 
