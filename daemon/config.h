@@ -28,16 +28,25 @@ typedef struct {
   char   *psk;                             /* contents of psk-file (mode must give others nothing), trailing newline cut; auth = psk */
   char   *certificate, *key, *ca;          /* file names; auth = certificate */
   char   *vici_uri;                        /* default unix:///run/charon.vici */
-  char   *proposals, *esp_proposals;       /* strongSwan's notation; defaults: aes256gcm16-prfsha384-ecp384,… a modern AEAD set */
+  char   *proposals, *esp_proposals;       /* strongSwan's notation; joined by commas; default: AES-GCM with ECP 384 or X25519 */
   guint   dpd_delay_s;                     /* default 10 */
   guint   takeover_delay_s;                /* default 3: after which the side that follows initiates all the same */
   /* [migration] */
   guint   intent_timeout_s;                /* default 10: an announced guest of which libvirt here knows nothing is withdrawn */
-} VrConfig;
+} VrConfig; /* not to be changed once loaded */
 
+/*
+ * Reads the file at `path`, or `len` bytes at `data`, and the files that they name (psk-file, certificate, key, ca). Gives a whole
+ * and valid configuration (vr_config_free()), or NULL with an error of VR_CONFIG_ERROR whose message is one line. Any thread; waits
+ * for the disk.
+ */
 VrConfig *vr_config_load (const char *path, GError **error);
 VrConfig *vr_config_load_data (const char *data, gsize len, const char *name_for_errors, GError **error);
-void      vr_config_free (VrConfig *config);
+void      vr_config_free (VrConfig *config); /* NULL is fine */
+
+/* The keys whose values differ: (transfer full) of char *, "[tunnel] dpd-delay". A new secret in the old psk-file differs too. */
+GPtrArray *vr_config_changes (const VrConfig *before, const VrConfig *after);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrConfig, vr_config_free)
 
 G_END_DECLS

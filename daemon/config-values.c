@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/config-values.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gunixinputstream.h>
+#include <glib/gstdio.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/model/address.h"
+#include "daemon/names.h"
+
+#define MAX_PSK 4096 /* bytes */
+#define MAX_IDENTITY 255
+#define MAKE_PSK "(umask 077; head -c 32 /dev/urandom | base64 > %s)"
+
+static gboolean G_GNUC_PRINTF (2, 3)
+invalid (GError **error, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_autofree char *message = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error_literal (error, VR_CONFIG_ERROR, VR_CONFIG_ERROR_INVALID, message);
+  return FALSE;
+}
+
+static gboolean
+store_text (gpointer field, char *text)
+{
+  char **at = field;
+  g_free (*at);
+  *at = text;
+  return TRUE;
+}
+
+/* Takes `items`, of char *, without its free function being called for them. */
+static gboolean
+store_list (gpointer field, GPtrArray *items)
+{
+  char ***at = field;
+  g_strfreev (*at);
+  g_ptr_array_add (items, NULL);
+  *at = (char **) g_ptr_array_steal (items, NULL);
+  return TRUE;
+}
+
+/* The words of a list; (transfer full) of char *. */
+static GPtrArray *
+split_list (const char *text)
+{
+  g_auto (GStrv) parts = g_strsplit_set (text, " \t,", -1);
+  GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; parts[i] != NULL; i++)
+    {
+      if (parts[i][0] != '\0')
+        g_ptr_array_add (words, g_strdup (parts[i]));
+    }
+  return words;
+}
+
+/* Appends `item`, which it takes; fails if it is there already. */
+static gboolean
+add_once (GPtrArray *items, char *item, GError **error)
+{
+  g_autofree char *owned = item;
+  if (g_ptr_array_find_with_equal_func (items, owned, g_str_equal, NULL))
+    return invalid (error, "\"%s\" stands there twice", owned);
+  g_ptr_array_add (items, g_steal_pointer (&owned));
+  return TRUE;
+}
+
+/* ---- [host] ---- */
+
+static gboolean
+is_host_name (const char *text)
+{
+  gsize len = strlen (text);
+  return len >= 1 && len <= 63
+         && strspn (text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-") == len;
+}
+
+gboolean
+vr_config_read_host_name (const char *text, gpointer field, GError **error)
+{
+  if (!is_host_name (text))
+    return invalid (error, "\"%s\" is not a host's name: 1 to 63 letters, digits, dots, dashes and underscores", text);
+  return store_text (field, g_strdup (text));
+}
+
+gboolean
+vr_config_read_addresses (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < words->len; i++)
+    {
+      g_autoptr (GError) why = NULL;
+      char *address = vr_address_canonical (g_ptr_array_index (words, i), &why);
+      if (address == NULL)
+        return invalid (error, "%s", why->message);
+      if (!add_once (addresses, address, error))
+        return FALSE;
+    }
+  return store_list (field, addresses);
+}
+
+/* One of them holds the other's gateway: a packet could go either way. */
+static gboolean
+overlaps (GPtrArray *networks, const char *network, GError **error)
+{
+  for (guint i = 0; i < networks->len; i++)
+    {
+      const char *other = g_ptr_array_index (networks, i);
+      g_autofree char *gateway = g_strndup (network, strcspn (network, "/"));
+      g_autofree char *other_gateway = g_strndup (other, strcspn (other, "/"));
+      if (vr_address_is_v6 (gateway) == vr_address_is_v6 (other_gateway)
+          && (vr_network_contains (other, gateway) || vr_network_contains (network, other_gateway)))
+        return !invalid (error, "%s and %s overlap", other, network);
+    }
+  return FALSE;
+}
+
+gboolean
+vr_config_read_networks (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) networks = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < words->len; i++)
+    {
+      const char *word = g_ptr_array_index (words, i);
+      g_autofree char *gateway = NULL;
+      g_autoptr (GError) why = NULL;
+      if (!vr_network_parse (word, &gateway, NULL, &why))
+        return invalid (error, "%s", why->message);
+
+      guint prefix = (guint) g_ascii_strtoull (strchr (word, '/') + 1, NULL, 10);
+      g_autofree char *network = g_strdup_printf ("%s/%u", gateway, prefix);
+      if (overlaps (networks, network, error))
+        return FALSE;
+      g_ptr_array_add (networks, g_steal_pointer (&network));
+    }
+  return store_list (field, networks);
+}
+
+gboolean
+vr_config_read_reach (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) hosts = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < words->len; i++)
+    {
+      const char *word = g_ptr_array_index (words, i);
+      if (g_str_equal (word, "*") && words->len > 1)
+        return invalid (error, "\"*\" means all hosts: write it alone");
+      if (!g_str_equal (word, "*") && !is_host_name (word))
+        return invalid (error, "\"%s\" is not a host's name, and not *", word);
+      if (!add_once (hosts, g_strdup (word), error))
+        return FALSE;
+    }
+  return store_list (field, hosts);
+}
+
+gboolean
+vr_config_read_interface (const char *text, gpointer field, GError **error)
+{
+  if (strlen (text) >= IFNAMSIZ || strpbrk (text, "/ \t") != NULL || g_str_equal (text, ".") || g_str_equal (text, ".."))
+    return invalid (error, "\"%s\" is not the name of a network interface (1 to %d characters, no blanks, no slash)", text,
+                    IFNAMSIZ - 1);
+  if (g_str_has_prefix (text, VR_LINK_PREFIX))
+    return invalid (error, "\"%s\": names that begin with %s belong to the tunnels", text, VR_LINK_PREFIX);
+  return store_text (field, g_strdup (text));
+}
+
+gboolean
+vr_config_read_identity (const char *text, gpointer field, GError **error)
+{
+  if (strlen (text) > MAX_IDENTITY)
+    return invalid (error, "is longer than %d characters", MAX_IDENTITY);
+  for (const char *at = text; *at != '\0'; at = g_utf8_next_char (at))
+    {
+      if (!g_unichar_isprint (g_utf8_get_char (at)) || *at == '"')
+        return invalid (error, "holds a quote or a control character; write a domain name such as h1.example.net, "
+                        "or a certificate's subject such as C=CH, CN=h1");
+    }
+  return store_text (field, g_strdup (text));
+}
+
+/* ---- [libvirt], [log] ---- */
+
+gboolean
+vr_config_read_libvirt_uri (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GUri) uri = g_uri_parse (text, G_URI_FLAGS_NONE, NULL);
+  const char *scheme = uri != NULL ? g_uri_get_scheme (uri) : NULL;
+  if (scheme == NULL || (!g_str_equal (scheme, "qemu") && !g_str_has_prefix (scheme, "qemu+")))
+    return invalid (error, "\"%s\" is no URI of libvirt's QEMU driver, such as qemu:///system", text);
+
+  const char *host = g_uri_get_host (uri);
+  if (host != NULL && host[0] != '\0')
+    return invalid (error, "\"%s\" names the host \"%s\": virt-relayd works with the libvirt of its own host; "
+                    "run it there too", text, host);
+  return store_text (field, g_strdup (text));
+}
+
+gboolean
+vr_config_read_directory (const char *text, gpointer field, GError **error)
+{
+  if (!g_path_is_absolute (text))
+    return invalid (error, "\"%s\" is not an absolute path", text);
+  return store_text (field, g_strdup (text));
+}
+
+/* ---- [tunnel] ---- */
+
+gboolean
+vr_config_read_auth (const char *text, gpointer field, GError **error)
+{
+  if (g_str_equal (text, "psk"))
+    *(VrAuth *) field = VR_AUTH_PSK;
+  else if (g_str_equal (text, "certificate"))
+    *(VrAuth *) field = VR_AUTH_CERTIFICATE;
+  else
+    return invalid (error, "\"%s\" is neither psk nor certificate", text);
+  return TRUE;
+}
+
+/* What is looked at is the file that was opened, not whatever bears its name a moment later. */
+static gboolean
+check_open_file (int fd, const char *path, gboolean secret, GError **error)
+{
+  struct stat info;
+  if (fstat (fd, &info) < 0)
+    return invalid (error, "cannot look at %s: %s", path, g_strerror (errno));
+  if (!S_ISREG (info.st_mode))
+    return invalid (error, "%s is not a file", path);
+  if (secret && info.st_uid != 0 && info.st_uid != geteuid ())
+    return invalid (error, "%s holds a secret and belongs to user %u: chown root %s", path, info.st_uid, path);
+  if (secret && (info.st_mode & 077) != 0)
+    return invalid (error, "%s holds a secret and others may read or write it (mode %04o): chmod 600 %s", path,
+                    info.st_mode & 07777, path);
+  return TRUE;
+}
+
+/* (transfer full), or NULL with an error. */
+static GInputStream *
+open_file (const char *path, gboolean secret, GError **error)
+{
+  if (!g_path_is_absolute (path))
+    {
+      invalid (error, "\"%s\" is not an absolute path", path);
+      return NULL;
+    }
+
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO must not hold us up */
+  if (fd < 0)
+    {
+      invalid (error, "cannot read %s: %s", path, g_strerror (errno));
+      return NULL;
+    }
+  g_autoptr (GInputStream) stream = g_unix_input_stream_new (fd, TRUE);
+  return check_open_file (fd, path, secret, error) ? g_steal_pointer (&stream) : NULL;
+}
+
+gboolean
+vr_config_read_psk_file (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GInputStream) stream = open_file (text, TRUE, error);
+  if (stream == NULL)
+    return FALSE;
+
+  char buffer[MAX_PSK + 2]; /* the newline may come on top, and one byte more shows that there is too much */
+  gsize len = 0;
+  g_autoptr (GError) why = NULL;
+  if (!g_input_stream_read_all (stream, buffer, sizeof buffer, &len, NULL, &why))
+    return invalid (error, "cannot read %s: %s", text, why->message);
+  if (len > 0 && buffer[len - 1] == '\n')
+    len--;
+  if (len > MAX_PSK)
+    return invalid (error, "%s holds more than %d bytes: that is no shared secret", text, MAX_PSK);
+  if (len == 0)
+    return invalid (error, "%s is empty: make a secret with " MAKE_PSK " and copy it to every host", text, text);
+  if (memchr (buffer, '\0', len) != NULL)
+    return invalid (error, "%s holds a NUL byte: write the secret as text, as " MAKE_PSK " does", text, text);
+  return store_text (field, g_strndup (buffer, len));
+}
+
+gboolean
+vr_config_read_public_file (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GInputStream) stream = open_file (text, FALSE, error);
+  return stream != NULL && store_text (field, g_strdup (text));
+}
+
+gboolean
+vr_config_read_private_file (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GInputStream) stream = open_file (text, TRUE, error);
+  return stream != NULL && store_text (field, g_strdup (text));
+}
+
+gboolean
+vr_config_read_vici_socket (const char *text, gpointer field, GError **error)
+{
+  const char *path = g_str_has_prefix (text, "unix://") ? text + strlen ("unix://") : text;
+  if (!g_path_is_absolute (path))
+    return invalid (error, "\"%s\" is not the path of a socket, such as /run/charon.vici", text);
+  return store_text (field, g_strconcat ("unix://", path, NULL));
+}
+
+static gboolean
+check_proposal (const char *proposal, gboolean esp, GError **error)
+{
+  if (strspn (proposal, G_CSET_a_2_z G_CSET_DIGITS "-_") != strlen (proposal))
+    return invalid (error, "\"%s\" is no proposal in strongSwan's notation, such as aes256gcm16-prfsha384-ecp384", proposal);
+
+  g_auto (GStrv) algorithms = g_strsplit (proposal, "-", -1);
+  for (guint i = 0; esp && algorithms[i] != NULL; i++)
+    {
+      if (g_str_equal (algorithms[i], "null") || strstr (algorithms[i], "gmac") != NULL)
+        return invalid (error, "\"%s\" would send guests' packets in clear", proposal);
+    }
+  return TRUE;
+}
+
+static gboolean
+read_proposals (const char *text, gboolean esp, gpointer field, GError **error)
+{
+  g_autoptr (GPtrArray) words = split_list (text);
+  for (guint i = 0; i < words->len; i++)
+    {
+      if (!check_proposal (g_ptr_array_index (words, i), esp, error))
+        return FALSE;
+    }
+  g_ptr_array_add (words, NULL);
+  return store_text (field, g_strjoinv (",", (char **) words->pdata));
+}
+
+gboolean
+vr_config_read_proposals (const char *text, gpointer field, GError **error)
+{
+  return read_proposals (text, FALSE, field, error);
+}
+
+gboolean
+vr_config_read_esp_proposals (const char *text, gpointer field, GError **error)
+{
+  return read_proposals (text, TRUE, field, error);
+}
+
+gboolean
+vr_config_read_seconds (const char *text, gpointer field, GError **error)
+{
+  guint64 seconds;
+  if (!g_ascii_string_to_unsigned (text, 10, 1, VR_CONFIG_MAX_SECONDS, &seconds, NULL))
+    return invalid (error, "\"%s\" is not a number of seconds from 1 to %d", text, VR_CONFIG_MAX_SECONDS);
+  *(guint *) field = (guint) seconds;
+  return TRUE;
+}

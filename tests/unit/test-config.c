@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* virt-relay.conf: every key, every default, every mistake. */
+#include "daemon/config.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/names.h"
+
+/* A directory with a secret and what a certificate needs; {DIR} in a configuration stands for it. */
+typedef struct {
+  char *dir;
+} Files;
+
+static void
+write_file (const Files *files, const char *name, const char *content, gssize len, mode_t mode)
+{
+  g_autofree char *path = g_build_filename (files->dir, name, NULL);
+  g_assert_true (g_file_set_contents (path, content, len, NULL));
+  g_assert_cmpint (g_chmod (path, mode), ==, 0);
+}
+
+static void
+files_set_up (Files *files, gconstpointer data)
+{
+  files->dir = g_dir_make_tmp ("test-config-XXXXXX", NULL);
+  g_assert_nonnull (files->dir);
+  write_file (files, "psk", "a secret of our own\n", -1, 0600);
+  write_file (files, "cert.pem", "certificate", -1, 0644);
+  write_file (files, "key.pem", "key", -1, 0600);
+  write_file (files, "ca.pem", "ca", -1, 0644);
+}
+
+static void
+files_tear_down (Files *files, gconstpointer data)
+{
+  g_autoptr (GDir) dir = g_dir_open (files->dir, 0, NULL);
+  const char *name;
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (files->dir, name, NULL);
+      g_assert_cmpint (g_remove (path), ==, 0);
+    }
+  g_assert_cmpint (g_rmdir (files->dir), ==, 0);
+  g_free (files->dir);
+}
+
+static char *
+expand (const Files *files, const char *text)
+{
+  g_auto (GStrv) parts = g_strsplit (text, "{DIR}", -1);
+  return g_strjoinv (files->dir, parts);
+}
+
+static VrConfig *
+load (const Files *files, const char *text, GError **error)
+{
+  g_autofree char *expanded = expand (files, text);
+  return vr_config_load_data (expanded, strlen (expanded), "test.conf", error);
+}
+
+static VrConfig *
+load_ok (const Files *files, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  VrConfig *config = load (files, text, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (config);
+  return config;
+}
+
+/* A message that ends in "..." is compared up to there: the rest is GLib's, or that of a check in daemon/model. */
+static void
+assert_fails (const Files *files, const char *text, const char *expected)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrConfig) config = load (files, text, &error);
+  g_autofree char *message = expand (files, expected);
+  g_assert_null (config);
+  g_assert_error (error, VR_CONFIG_ERROR, VR_CONFIG_ERROR_INVALID);
+  if (g_str_has_suffix (message, "..."))
+    {
+      message[strlen (message) - strlen ("...")] = '\0';
+      error->message[MIN (strlen (error->message), strlen (message))] = '\0';
+    }
+  g_assert_cmpstr (error->message, ==, message);
+}
+
+#define HOST "[host]\nname = h1\nunderlay = 192.0.2.1\n"
+#define PSK "[tunnel]\npsk-file = {DIR}/psk\n"
+#define LEAST HOST PSK
+
+static char *
+joined (char **list)
+{
+  return g_strjoinv (" ", list);
+}
+
+#define assert_list(list, expected) \
+  G_STMT_START { g_autofree char *text_ = joined (list); g_assert_cmpstr (text_, ==, expected); } G_STMT_END
+
+/* ---- what is right ---- */
+
+static void
+test_defaults (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, LEAST);
+  assert_list (config->host->networks, "");
+  assert_list (config->host->reach, "");
+  assert_list (config->host->macs, "");
+  g_assert_cmpstr (config->host->identity, ==, "h1.virt-relay");
+  g_assert_null (config->bridge);
+  g_assert_cmpstr (config->libvirt_uri, ==, "qemu:///system");
+  g_assert_cmpstr (config->log_directory, ==, VR_LOG_DIR);
+  g_assert_cmpint (config->auth, ==, VR_AUTH_PSK);
+  g_assert_cmpstr (config->psk, ==, "a secret of our own");
+  g_assert_null (config->certificate);
+  g_assert_null (config->key);
+  g_assert_null (config->ca);
+  g_assert_cmpstr (config->vici_uri, ==, "unix:///run/charon.vici");
+  g_assert_cmpstr (config->proposals, ==, "aes256gcm16-prfsha384-ecp384,aes256gcm16-prfsha384-x25519");
+  g_assert_cmpstr (config->esp_proposals, ==, "aes256gcm16-ecp384,aes256gcm16-x25519");
+  g_assert_cmpuint (config->dpd_delay_s, ==, 10);
+  g_assert_cmpuint (config->takeover_delay_s, ==, 3);
+  g_assert_cmpuint (config->intent_timeout_s, ==, 10);
+}
+
+static void
+test_every_key (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files,
+    "# a comment\n[host]\nname = alpha.example-1\nunderlay = 192.0.2.1, 2001:DB8:0::1\nnetworks = 10.9.1.1/24 fd00:9:1:0::1/64\n"
+    "bridge = br-guests\nreach = h2 h3\nidentity = C=CH, O=Example, CN=alpha\n"
+    "[libvirt]\nuri = qemu+unix:///system?socket=/run/x\n[log]\ndirectory = /srv/log\n"
+    "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\nca = {DIR}/ca.pem\n"
+    "vici-socket = /run/other.vici\nproposals = aes256gcm16-prfsha256-x25519 default\nesp-proposals = aes128gcm16-x25519\n"
+    "dpd-delay = 1\ntakeover-delay = 3600\n[migration]\nintent-timeout = 77\n");
+  g_assert_cmpstr (config->host->name, ==, "alpha.example-1");
+  assert_list (config->host->underlay, "192.0.2.1 2001:db8::1");
+  assert_list (config->host->networks, "10.9.1.1/24 fd00:9:1::1/64");
+  assert_list (config->host->reach, "h2 h3");
+  g_assert_cmpstr (config->host->identity, ==, "C=CH, O=Example, CN=alpha");
+  g_assert_cmpstr (config->bridge, ==, "br-guests");
+  g_assert_cmpstr (config->libvirt_uri, ==, "qemu+unix:///system?socket=/run/x");
+  g_assert_cmpstr (config->log_directory, ==, "/srv/log");
+  g_assert_cmpint (config->auth, ==, VR_AUTH_CERTIFICATE);
+  g_assert_null (config->psk);
+  g_assert_true (g_str_has_suffix (config->certificate, "/cert.pem"));
+  g_assert_true (g_str_has_suffix (config->key, "/key.pem"));
+  g_assert_true (g_str_has_suffix (config->ca, "/ca.pem"));
+  g_assert_cmpstr (config->vici_uri, ==, "unix:///run/other.vici");
+  g_assert_cmpstr (config->proposals, ==, "aes256gcm16-prfsha256-x25519,default");
+  g_assert_cmpstr (config->esp_proposals, ==, "aes128gcm16-x25519");
+  g_assert_cmpuint (config->dpd_delay_s, ==, 1);
+  g_assert_cmpuint (config->takeover_delay_s, ==, 3600);
+  g_assert_cmpuint (config->intent_timeout_s, ==, 77);
+}
+
+static void
+test_name_from_host_name (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, "[host]\nunderlay = 192.0.2.1\n" PSK);
+  g_autofree char *expected = g_strndup (g_get_host_name (), strcspn (g_get_host_name (), "."));
+  g_assert_cmpstr (config->host->name, ==, expected);
+}
+
+static void
+test_reach_all (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, HOST "reach = *\n" PSK);
+  assert_list (config->host->reach, "*");
+}
+
+static void
+test_vici_uri (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, LEAST "vici-socket = unix:///run/other.vici\n");
+  g_assert_cmpstr (config->vici_uri, ==, "unix:///run/other.vici");
+}
+
+static void
+test_escaped_hash (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, LEAST "[log]\ndirectory = /srv/log\\s#1\n");
+  g_assert_cmpstr (config->log_directory, ==, "/srv/log #1");
+}
+
+static void
+test_networks_v4_beside_v6 (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, HOST "networks = 10.9.1.1/24 10.9.2.1/24 fd00:9:1::1/64\nbridge = br0\n" PSK);
+  g_assert_cmpuint (g_strv_length (config->host->networks), ==, 3);
+}
+
+/* ---- the secret's file ---- */
+
+static void
+test_psk_empty (Files *files, gconstpointer data)
+{
+  write_file (files, "psk", "\n", -1, 0600);
+  assert_fails (files, LEAST, "test.conf: [tunnel] psk-file: {DIR}/psk is empty: make a secret with "
+                "(umask 077; head -c 32 /dev/urandom | base64 > {DIR}/psk) and copy it to every host");
+}
+
+static void
+test_psk_open_to_group (Files *files, gconstpointer data)
+{
+  write_file (files, "psk", "secret\n", -1, 0640);
+  assert_fails (files, LEAST, "test.conf: [tunnel] psk-file: {DIR}/psk holds a secret and others may read or write it (mode 0640): "
+                "chmod 600 {DIR}/psk");
+}
+
+static void
+test_psk_of_another_user (Files *files, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (files->dir, "psk", NULL);
+  if (chown (path, 4711, (gid_t) -1) != 0)
+    {
+      g_test_skip ("needs root");
+      return;
+    }
+  assert_fails (files, LEAST, "test.conf: [tunnel] psk-file: {DIR}/psk holds a secret and belongs to user 4711: chown root {DIR}/psk");
+}
+
+static void
+test_psk_keeps_inner_newlines (Files *files, gconstpointer data)
+{
+  write_file (files, "psk", " two\nlines \n\n", -1, 0600);
+  g_autoptr (VrConfig) config = load_ok (files, LEAST);
+  g_assert_cmpstr (config->psk, ==, " two\nlines \n");
+}
+
+static void
+test_psk_nul (Files *files, gconstpointer data)
+{
+  write_file (files, "psk", "a\0b\n", 4, 0600);
+  assert_fails (files, LEAST, "test.conf: [tunnel] psk-file: {DIR}/psk holds a NUL byte: write the secret as text, as "
+                "(umask 077; head -c 32 /dev/urandom | base64 > {DIR}/psk) does");
+}
+
+static void
+test_psk_size (Files *files, gconstpointer data)
+{
+  g_autofree char *long_one = g_strnfill (4097, 'x');
+  long_one[4096] = '\n';
+  write_file (files, "psk", long_one, 4097, 0600);
+  g_autoptr (VrConfig) config = load_ok (files, LEAST);
+  g_assert_cmpuint (strlen (config->psk), ==, 4096);
+
+  long_one[4096] = 'x';
+  write_file (files, "psk", long_one, 4097, 0600);
+  assert_fails (files, LEAST, "test.conf: [tunnel] psk-file: {DIR}/psk holds more than 4096 bytes: that is no shared secret");
+}
+
+static void
+test_psk_fifo (Files *files, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (files->dir, "fifo", NULL);
+  g_assert_cmpint (mkfifo (path, 0600), ==, 0);
+  assert_fails (files, HOST "[tunnel]\npsk-file = {DIR}/fifo\n", "test.conf: [tunnel] psk-file: {DIR}/fifo is not a file");
+}
+
+static void
+test_key_open_to_others (Files *files, gconstpointer data)
+{
+  write_file (files, "key.pem", "key", -1, 0604);
+  assert_fails (files, HOST "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\nca = {DIR}/ca.pem\n",
+                "test.conf: [tunnel] key: {DIR}/key.pem holds a secret and others may read or write it (mode 0604): "
+                "chmod 600 {DIR}/key.pem");
+}
+
+/* ---- what is wrong ---- */
+
+typedef struct {
+  const char *name, *text, *message;
+} Mistake;
+
+static const Mistake mistakes[] = {
+  /* form */
+  { "no-group", "underlay = 192.0.2.1\n", "test.conf: ..." },
+  { "no-equals", LEAST "dpd-delay 10\n", "test.conf: ..." },
+  { "unknown-group", LEAST "[tunel]\n", "test.conf: [tunel] unknown group; did you mean [tunnel]?" },
+  { "unknown-key", LEAST "dpd-dely = 10\n", "test.conf: [tunnel] dpd-dely: unknown key; did you mean dpd-delay?" },
+  { "nearest-of-group", LEAST "dpd_delay = 10\n", "test.conf: [tunnel] dpd_delay: unknown key; did you mean dpd-delay?" },
+  { "key-of-another-group", HOST "dpd-delay = 10\n" PSK, "test.conf: [host] dpd-delay: this key belongs in [tunnel]" },
+  { "translated-key", HOST "bridge[de] = br0\n" PSK, "test.conf: [host] bridge[de]: unknown key; did you mean bridge?" },
+  { "twice", LEAST "dpd-delay = 1\ndpd-delay = 1\n",
+    "test.conf: [tunnel] dpd-delay: given a second time in line 7; a list stands in one line" },
+  { "twice-in-two-parts", LEAST "[host]\nname=h2\n",
+    "test.conf: [host] name: given a second time in line 7; a list stands in one line" },
+  { "comment-behind", LEAST "dpd-delay = 10 # seconds\n",
+    "test.conf: [tunnel] dpd-delay: \"#\" does not begin a comment here: put the comment on a line of its own (for a real # write \\s#)" },
+  { "comment-for-value", HOST "identity = # none\n" PSK,
+    "test.conf: [host] identity: \"#\" does not begin a comment here: put the comment on a line of its own (for a real # write \\s#)" },
+  { "empty", LEAST "dpd-delay =\n", "test.conf: [tunnel] dpd-delay: has no value: give it one, or remove the line" },
+  { "empty-list", LEAST "proposals = , ,\n", "test.conf: [tunnel] proposals: has no value: give it one, or remove the line" },
+  { "bad-escape", LEAST "[log]\ndirectory = /srv/\\x\n", "test.conf: [log] directory: ..." },
+  { "not-utf8", HOST "identity = a\xff\n" PSK, "test.conf: [host] identity: ..." },
+  /* [host] */
+  { "name", "[host]\nname = h 1\nunderlay = 192.0.2.1\n" PSK,
+    "test.conf: [host] name: \"h 1\" is not a host's name: 1 to 63 letters, digits, dots, dashes and underscores" },
+  { "underlay-missing", "[host]\nname = h1\n" PSK,
+    "test.conf: [host] underlay: is missing: give this host's addresses for IKE and ESP" },
+  { "underlay", "[host]\nname = h1\nunderlay = 192.0.2\n" PSK,
+    "test.conf: [host] underlay: \"192.0.2\" is not an IP address; write it like 10.9.1.100 or fd00:9:1::100" },
+  { "underlay-twice", "[host]\nname = h1\nunderlay = 2001:db8::1 2001:DB8:0::1\n" PSK,
+    "test.conf: [host] underlay: \"2001:db8::1\" stands there twice" },
+  { "underlay-in-guest-network", "[host]\nname = h1\nunderlay = 192.0.2.1 10.9.1.7\nnetworks = 10.9.1.1/24\nbridge = br0\n" PSK,
+    "test.conf: [host] underlay: 10.9.1.7 lies in the guest network 10.9.1.1/24: the tunnels would run through themselves" },
+  { "networks", HOST "networks = 10.9.1.0/24\nbridge = br0\n" PSK, "test.conf: [host] networks: ..." },
+  { "networks-no-prefix", HOST "networks = 10.9.1.1\nbridge = br0\n" PSK, "test.conf: [host] networks: ..." },
+  { "networks-overlap", HOST "networks = 10.9.1.1/24 10.9.0.1/16\nbridge = br0\n" PSK,
+    "test.conf: [host] networks: 10.9.1.1/24 and 10.9.0.1/16 overlap" },
+  { "networks-v6-overlap", HOST "networks = fd00:9::1/48 fd00:9:0:1::1/64\nbridge = br0\n" PSK,
+    "test.conf: [host] networks: fd00:9::1/48 and fd00:9:0:1::1/64 overlap" },
+  { "bridge-missing", HOST "networks = 10.9.1.1/24\n" PSK, "test.conf: [host] bridge: is missing: name the bridge of the networks" },
+  { "networks-missing", HOST "bridge = br0\n" PSK, "test.conf: [host] bridge: goes with networks, which is missing" },
+  { "bridge", HOST "networks = 10.9.1.1/24\nbridge = a-name-of-16-let\n" PSK,
+    "test.conf: [host] bridge: \"a-name-of-16-let\" is not the name of a network interface (1 to 15 characters, no blanks, no slash)" },
+  { "bridge-ours", HOST "networks = 10.9.1.1/24\nbridge = vr-h2\n" PSK,
+    "test.conf: [host] bridge: \"vr-h2\": names that begin with vr- belong to the tunnels" },
+  { "reach", HOST "reach = h2 h/3\n" PSK, "test.conf: [host] reach: \"h/3\" is not a host's name, and not *" },
+  { "reach-all-and-one", HOST "reach = h2 *\n" PSK, "test.conf: [host] reach: \"*\" means all hosts: write it alone" },
+  { "reach-twice", HOST "reach = h2 h2\n" PSK, "test.conf: [host] reach: \"h2\" stands there twice" },
+  { "reach-self", HOST "reach = h1\n" PSK, "test.conf: [host] reach: \"h1\" is this host itself" },
+  { "identity", HOST "identity = \"h1\"\n" PSK,
+    "test.conf: [host] identity: holds a quote or a control character; write a domain name such as h1.example.net, "
+    "or a certificate's subject such as C=CH, CN=h1" },
+  /* [libvirt], [log] */
+  { "uri-driver", LEAST "[libvirt]\nuri = xen:///system\n",
+    "test.conf: [libvirt] uri: \"xen:///system\" is no URI of libvirt's QEMU driver, such as qemu:///system" },
+  { "uri", LEAST "[libvirt]\nuri = system\n",
+    "test.conf: [libvirt] uri: \"system\" is no URI of libvirt's QEMU driver, such as qemu:///system" },
+  { "uri-remote", LEAST "[libvirt]\nuri = qemu+ssh://h2/system\n",
+    "test.conf: [libvirt] uri: \"qemu+ssh://h2/system\" names the host \"h2\": virt-relayd works with the libvirt of its own host; "
+    "run it there too" },
+  { "directory", LEAST "[log]\ndirectory = log\n", "test.conf: [log] directory: \"log\" is not an absolute path" },
+  /* [tunnel] */
+  { "auth", HOST "[tunnel]\nauth = password\n", "test.conf: [tunnel] auth: \"password\" is neither psk nor certificate" },
+  { "psk-missing", HOST, "test.conf: [tunnel] psk-file: is missing; auth = psk needs it" },
+  { "psk-not-there", HOST "[tunnel]\npsk-file = {DIR}/none\n",
+    "test.conf: [tunnel] psk-file: cannot read {DIR}/none: No such file or directory" },
+  { "psk-relative", HOST "[tunnel]\npsk-file = psk\n", "test.conf: [tunnel] psk-file: \"psk\" is not an absolute path" },
+  { "psk-with-certificate", LEAST "auth = certificate\n",
+    "test.conf: [tunnel] psk-file: goes with auth = psk: remove it, or change auth" },
+  { "certificate-with-psk", LEAST "ca = {DIR}/ca.pem\n",
+    "test.conf: [tunnel] ca: goes with auth = certificate: remove it, or change auth" },
+  { "certificate-missing", HOST "[tunnel]\nauth = certificate\nkey = {DIR}/key.pem\nca = {DIR}/ca.pem\n",
+    "test.conf: [tunnel] certificate: is missing; auth = certificate needs it" },
+  { "key-missing", HOST "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nca = {DIR}/ca.pem\n",
+    "test.conf: [tunnel] key: is missing; auth = certificate needs it" },
+  { "ca-missing", HOST "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\n",
+    "test.conf: [tunnel] ca: is missing; auth = certificate needs it" },
+  { "certificate-not-there", HOST "[tunnel]\nauth = certificate\ncertificate = {DIR}/none\n",
+    "test.conf: [tunnel] certificate: cannot read {DIR}/none: No such file or directory" },
+  { "certificate-is-directory", HOST "[tunnel]\nauth = certificate\ncertificate = {DIR}\n",
+    "test.conf: [tunnel] certificate: {DIR} is not a file" },
+  { "vici-socket", LEAST "vici-socket = tcp://127.0.0.1:4502\n",
+    "test.conf: [tunnel] vici-socket: \"tcp://127.0.0.1:4502\" is not the path of a socket, such as /run/charon.vici" },
+  { "proposals", LEAST "proposals = AES256;ecp384\n",
+    "test.conf: [tunnel] proposals: \"AES256;ecp384\" is no proposal in strongSwan's notation, such as aes256gcm16-prfsha384-ecp384" },
+  { "esp-null", LEAST "esp-proposals = aes256gcm16-ecp384 null-sha256\n",
+    "test.conf: [tunnel] esp-proposals: \"null-sha256\" would send guests' packets in clear" },
+  { "esp-gmac", LEAST "esp-proposals = aes256gmac-ecp384\n",
+    "test.conf: [tunnel] esp-proposals: \"aes256gmac-ecp384\" would send guests' packets in clear" },
+  { "dpd-delay", LEAST "dpd-delay = abc\n", "test.conf: [tunnel] dpd-delay: \"abc\" is not a number of seconds from 1 to 3600" },
+  { "dpd-delay-zero", LEAST "dpd-delay = 0\n", "test.conf: [tunnel] dpd-delay: \"0\" is not a number of seconds from 1 to 3600" },
+  { "takeover-delay", LEAST "takeover-delay = 3601\n",
+    "test.conf: [tunnel] takeover-delay: \"3601\" is not a number of seconds from 1 to 3600" },
+  /* [migration] */
+  { "intent-timeout", LEAST "[migration]\nintent-timeout = -1\n",
+    "test.conf: [migration] intent-timeout: \"-1\" is not a number of seconds from 1 to 3600" },
+};
+
+static void
+test_mistake (Files *files, gconstpointer data)
+{
+  const Mistake *mistake = data;
+  assert_fails (files, mistake->text, mistake->message);
+}
+
+static void
+test_nul_in_file (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_null (vr_config_load_data ("[host]\0", 7, "test.conf", &error));
+  g_assert_cmpstr (error->message, ==, "test.conf: holds a NUL byte: not a text file");
+}
+
+/* ---- files ---- */
+
+static void
+test_load_file (Files *files, gconstpointer data)
+{
+  g_autofree char *text = expand (files, LEAST);
+  g_autofree char *path = g_build_filename (files->dir, "virt-relay.conf", NULL);
+  g_autoptr (GError) error = NULL;
+  write_file (files, "virt-relay.conf", text, -1, 0644);
+  g_autoptr (VrConfig) config = vr_config_load (path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (config->host->name, ==, "h1");
+}
+
+static void
+test_no_file (Files *files, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (files->dir, "virt-relay.conf", NULL);
+  g_autoptr (GError) error = NULL;
+  g_assert_null (vr_config_load (path, &error));
+  g_assert_error (error, VR_CONFIG_ERROR, VR_CONFIG_ERROR_READ);
+  g_assert_nonnull (strstr (error->message, path));
+  g_assert_nonnull (strstr (error->message, "copy /usr/share/doc/virt-relay/virt-relay.conf.example to it"));
+}
+
+static void
+test_unreadable_file (Files *files, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_null (vr_config_load (files->dir, &error));
+  g_assert_error (error, VR_CONFIG_ERROR, VR_CONFIG_ERROR_READ);
+  g_assert_true (g_str_has_prefix (error->message, "cannot read the configuration: "));
+}
+
+/* ---- comparing ---- */
+
+static void
+test_changes_none (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) before = load_ok (files, LEAST);
+  g_autoptr (VrConfig) after = load_ok (files, "# only a comment\n" LEAST "dpd-delay = 10\n");
+  g_autoptr (GPtrArray) changes = vr_config_changes (before, after);
+  g_assert_cmpuint (changes->len, ==, 0);
+}
+
+static void
+test_changes (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) before = load_ok (files, LEAST);
+  write_file (files, "psk", "another\n", -1, 0600);
+  g_autoptr (VrConfig) after = load_ok (files, HOST "reach = *\n" PSK "takeover-delay = 5\n");
+  g_autoptr (GPtrArray) changes = vr_config_changes (before, after);
+  g_ptr_array_add (changes, NULL);
+  assert_list ((char **) changes->pdata, "[host] reach [tunnel] psk-file [tunnel] takeover-delay");
+}
+
+static void
+test_changes_auth (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) before = load_ok (files, LEAST);
+  g_autoptr (VrConfig) after = load_ok (files, HOST "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\n"
+                                                    "key = {DIR}/key.pem\nca = {DIR}/ca.pem\n");
+  g_autoptr (GPtrArray) changes = vr_config_changes (before, after);
+  g_ptr_array_add (changes, NULL);
+  assert_list ((char **) changes->pdata, "[tunnel] auth [tunnel] psk-file [tunnel] certificate [tunnel] key [tunnel] ca");
+}
+
+/* ---- the example ---- */
+
+static char *
+read_example (const Files *files)
+{
+  g_autofree char *path = g_canonicalize_filename ("../../../daemon/data/virt-relay.conf.example", g_getenv ("VR_TEST_DATA"));
+  char *text = NULL;
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_autofree char *original = text;
+  g_auto (GStrv) parts = g_strsplit (original, "/etc/virt-relay.psk\n\n", -1); /* the key's value, not the comment's command */
+  g_assert_cmpuint (g_strv_length (parts), ==, 2);
+  return g_strdup_printf ("%s%s/psk\n\n%s", parts[0], files->dir, parts[1]);
+}
+
+static void
+test_example_is_valid (Files *files, gconstpointer data)
+{
+  g_autofree char *text = read_example (files);
+  g_autoptr (VrConfig) config = load_ok (files, text);
+  assert_list (config->host->underlay, "192.0.2.1");
+}
+
+/* With the "#" taken from every key but those of certificates, only what has no default may differ. */
+static void
+test_example_states_defaults (Files *files, gconstpointer data)
+{
+  g_autofree char *text = read_example (files);
+  g_autoptr (VrConfig) plain = load_ok (files, text);
+  g_autoptr (GRegex) keys = g_regex_new ("^#(?!certificate|key|ca)([a-z-]+ = )", G_REGEX_MULTILINE, 0, NULL);
+  g_autofree char *all = g_regex_replace (keys, text, -1, 0, "\\1", 0, NULL);
+  g_autoptr (VrConfig) config = load_ok (files, all);
+
+  g_autoptr (GPtrArray) changes = vr_config_changes (plain, config);
+  for (guint i = changes->len; i > 0; i--)
+    {
+      if (g_str_equal (changes->pdata[i - 1], "[host] name") || g_str_equal (changes->pdata[i - 1], "[host] identity"))
+        g_ptr_array_remove_index (changes, i - 1); /* depend on the host name of the machine */
+    }
+  g_ptr_array_add (changes, NULL);
+  assert_list ((char **) changes->pdata, "[host] networks [host] bridge [host] reach");
+  g_assert_cmpstr (config->host->identity, ==, "h1.virt-relay");
+}
+
+#define ADD(path, function) g_test_add ("/config/" path, Files, NULL, files_set_up, function, files_tear_down)
+
+static void
+add_mistakes (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (mistakes); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/config/mistake/%s", mistakes[i].name);
+      g_test_add (path, Files, &mistakes[i], files_set_up, test_mistake, files_tear_down);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_setenv ("LC_ALL", "C.UTF-8", TRUE);
+  g_test_init (&argc, &argv, NULL);
+  ADD ("defaults", test_defaults);
+  ADD ("every-key", test_every_key);
+  ADD ("name-from-host-name", test_name_from_host_name);
+  ADD ("reach-all", test_reach_all);
+  ADD ("vici-uri", test_vici_uri);
+  ADD ("escaped-hash", test_escaped_hash);
+  ADD ("networks-v4-beside-v6", test_networks_v4_beside_v6);
+  ADD ("psk/empty", test_psk_empty);
+  ADD ("psk/open-to-group", test_psk_open_to_group);
+  ADD ("psk/of-another-user", test_psk_of_another_user);
+  ADD ("psk/keeps-inner-newlines", test_psk_keeps_inner_newlines);
+  ADD ("psk/nul", test_psk_nul);
+  ADD ("psk/size", test_psk_size);
+  ADD ("psk/fifo", test_psk_fifo);
+  ADD ("key-open-to-others", test_key_open_to_others);
+  add_mistakes ();
+  g_test_add_func ("/config/nul-in-file", test_nul_in_file);
+  ADD ("file/load", test_load_file);
+  ADD ("file/none", test_no_file);
+  ADD ("file/unreadable", test_unreadable_file);
+  ADD ("changes/none", test_changes_none);
+  ADD ("changes/some", test_changes);
+  ADD ("changes/auth", test_changes_auth);
+  ADD ("example/valid", test_example_is_valid);
+  ADD ("example/states-defaults", test_example_states_defaults);
+  return g_test_run ();
+}
