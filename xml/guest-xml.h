@@ -15,6 +15,8 @@ G_BEGIN_DECLS
 #define VR_GUEST_XML_MAX_SIZE (16 * 1024 * 1024) /* bytes */
 #define VR_GUEST_XML_MAX_ELEMENTS 200000
 #define VR_GUEST_XML_MAX_DEPTH 250
+#define VR_GUEST_XML_MAX_NICS 128     /* more are left out with a warning */
+#define VR_GUEST_XML_MAX_ADDRESSES 64 /* of one NIC; likewise */
 
 #define VR_GUEST_XML_ERROR (vr_guest_xml_error_quark ())
 GQuark vr_guest_xml_error_quark (void);
@@ -42,7 +44,7 @@ typedef enum {
 
 typedef struct {
   char *mac;              /* lower case */
-  VrNicType type;         /* */
+  VrNicType type;         /* what to do with it */
   char *type_name;        /* as in the XML: "bridge", "direct", ... */
   char *network;          /* libvirt network, or NULL */
   char *bridge;           /* the bridge's device, or NULL: an ethernet NIC, or a network whose bridge is not yet known */
@@ -53,7 +55,7 @@ typedef struct {
 
 typedef struct {
   char *uuid;                /* canonical: lower case, with dashes */
-  char *name;                /* */
+  char *name;                /* never empty */
   int id;                    /* libvirt's domain id, -1 when it has none (not running, or `migrate begin`) */
   GPtrArray *nics;           /* of VrGuestNic *, in the XML's order; never NULL */
   VrGuestMetadata *metadata; /* virt-relay's own, or NULL when there is none */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "xml/guest-metadata.h"
+
+#include "daemon/names.h"
+
+#include <string.h>
+
+static void
+metadata_nic_free (gpointer data)
+{
+  VrMetadataNic *nic = data;
+
+  g_free (nic->mac);
+  g_ptr_array_unref (nic->addresses);
+  g_free (nic);
+}
+
+VrGuestMetadata *
+vr_guest_metadata_new (void)
+{
+  VrGuestMetadata *metadata = g_new0 (VrGuestMetadata, 1);
+
+  metadata->nics = g_ptr_array_new_with_free_func (metadata_nic_free);
+  return metadata;
+}
+
+void
+vr_guest_metadata_free (VrGuestMetadata *metadata)
+{
+  g_free (metadata->home);
+  g_free (metadata->owner);
+  g_ptr_array_unref (metadata->nics);
+  g_free (metadata);
+}
+
+VrMetadataNic *
+vr_guest_metadata_get_nic (VrGuestMetadata *metadata, const char *mac)
+{
+  VrMetadataNic *nic;
+
+  for (guint i = 0; i < metadata->nics->len; i++)
+    {
+      nic = g_ptr_array_index (metadata->nics, i);
+      if (g_ascii_strcasecmp (nic->mac, mac) == 0)
+        return nic;
+    }
+  nic = g_new0 (VrMetadataNic, 1);
+  nic->mac = g_strdup (mac);
+  nic->addresses = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (metadata->nics, nic);
+  return nic;
+}
+
+void
+vr_metadata_nic_add_address (VrMetadataNic *nic, const char *address)
+{
+  if (!g_ptr_array_find_with_equal_func (nic->addresses, address, g_str_equal, NULL))
+    g_ptr_array_add (nic->addresses, g_strdup (address));
+}
+
+static gboolean
+nic_equal (const VrMetadataNic *a, const VrMetadataNic *b)
+{
+  if (strcmp (a->mac, b->mac) != 0 || a->addresses->len != b->addresses->len)
+    return FALSE;
+  for (guint i = 0; i < a->addresses->len; i++)
+    if (strcmp (g_ptr_array_index (a->addresses, i), g_ptr_array_index (b->addresses, i)) != 0)
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
+vr_guest_metadata_equal (const VrGuestMetadata *a, const VrGuestMetadata *b)
+{
+  if (a == NULL || b == NULL)
+    return a == b;
+  if (g_strcmp0 (a->home, b->home) != 0 || g_strcmp0 (a->owner, b->owner) != 0 || a->epoch != b->epoch ||
+      a->nics->len != b->nics->len)
+    return FALSE;
+  for (guint i = 0; i < a->nics->len; i++)
+    if (!nic_equal (g_ptr_array_index (a->nics, i), g_ptr_array_index (b->nics, i)))
+      return FALSE;
+  return TRUE;
+}
+
+static void
+append_attribute (GString *text, const char *name, const char *value)
+{
+  g_autofree char *escaped = value != NULL ? g_markup_escape_text (value, -1) : NULL;
+
+  if (escaped != NULL)
+    g_string_append_printf (text, " %s=\"%s\"", name, escaped);
+}
+
+static void
+append_nic (GString *text, const VrMetadataNic *nic)
+{
+  g_string_append (text, "<nic");
+  append_attribute (text, "mac", nic->mac);
+  g_string_append_c (text, '>');
+  for (guint i = 0; i < nic->addresses->len; i++)
+    {
+      g_autofree char *escaped = g_markup_escape_text (g_ptr_array_index (nic->addresses, i), -1);
+
+      g_string_append_printf (text, "<address>%s</address>", escaped);
+    }
+  g_string_append (text, "</nic>");
+}
+
+char *
+vr_guest_xml_format_metadata (const VrGuestMetadata *metadata)
+{
+  GString *text = g_string_new ("<" VR_METADATA_ELEMENT);
+
+  append_attribute (text, "home", metadata->home);
+  append_attribute (text, "owner", metadata->owner);
+  if (metadata->epoch != 0)
+    g_string_append_printf (text, " epoch=\"%" G_GUINT64_FORMAT "\"", metadata->epoch);
+  g_string_append_c (text, '>');
+  for (guint i = 0; i < metadata->nics->len; i++)
+    {
+      const VrMetadataNic *nic = g_ptr_array_index (metadata->nics, i);
+
+      if (nic->addresses->len > 0)
+        append_nic (text, nic);
+    }
+  g_string_append (text, "</" VR_METADATA_ELEMENT ">");
+  return g_string_free (text, FALSE);
+}
