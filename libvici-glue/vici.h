@@ -156,7 +156,7 @@ void vr_vici_unload_conn (VrVici *vici, const char *name, guint timeout_ms, GCan
 void vr_vici_load_shared (VrVici *vici, const char *id, const char *const *owners, GBytes *secret, guint timeout_ms,
                           GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 
-/* An unknown id is refused. */
+/* An unknown id is no error. */
 void vr_vici_unload_shared (VrVici *vici, const char *id, guint timeout_ms, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data);
 
