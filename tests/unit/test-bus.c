@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The D-Bus API over a real bus; a relay of this file's own stands behind it. */
+#include "daemon/bus/bus.h"
+
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "daemon/data/bus-api.h"
+#include "daemon/names.h"
+
+#define DEADLINE_S 60
+#define UUID "d0000000-0000-4000-8000-00000000000d"
+
+/* ---- the relay behind it: what relay.c, the log and the kernel would answer ---- */
+
+struct _VrRelay {
+  GObject parent;
+};
+G_DEFINE_TYPE (VrRelay, vr_relay, G_TYPE_OBJECT)
+
+static VrRecord   *the_record;
+static const char *the_trouble; /* NULL: none */
+static gboolean    counters_fail;
+
+static void
+vr_relay_class_init (VrRelayClass *klass)
+{
+  g_signal_new ("changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  g_signal_new ("ready", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void
+vr_relay_init (VrRelay *relay)
+{
+}
+
+GPtrArray *
+vr_relay_guests (VrRelay *relay)
+{
+  GPtrArray *views = g_ptr_array_new_with_free_func (g_free);
+  VrGuestView *view = g_new0 (VrGuestView, 1);
+  view->record = the_record;
+  view->role = "origin";
+  g_ptr_array_add (views, view);
+  return views;
+}
+
+GPtrArray *
+vr_relay_hosts (VrRelay *relay)
+{
+  static VrHost *host;
+  GPtrArray *views = g_ptr_array_new_with_free_func (g_free);
+  VrHostView *view = g_new0 (VrHostView, 1);
+  if (host == NULL)
+    host = vr_host_new ("h2");
+  view->host = host;
+  g_ptr_array_add (views, view);
+  return views;
+}
+
+GPtrArray *
+vr_relay_troubles (VrRelay *relay)
+{
+  GPtrArray *troubles = g_ptr_array_new_with_free_func (g_free);
+  if (the_trouble != NULL)
+    g_ptr_array_add (troubles, g_strdup (the_trouble));
+  return troubles;
+}
+
+VrLog *
+vr_relay_log (VrRelay *relay)
+{
+  return NULL;
+}
+
+VrKernel *
+vr_relay_kernel (VrRelay *relay)
+{
+  return NULL;
+}
+
+GPtrArray *
+vr_log_history (VrLog *log, const char *uuid)
+{
+  GPtrArray *records = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
+  g_assert_null (uuid);
+  g_ptr_array_add (records, vr_record_ref (the_record));
+  return records;
+}
+
+GPtrArray *
+vr_kernel_counters (VrKernel *kernel, GError **error)
+{
+  if (counters_fail)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "nft said no");
+      return NULL;
+    }
+  return g_ptr_array_new ();
+}
+
+/* ---- a bus of our own ---- */
+
+static char *bus_path, *bus_address;
+
+typedef struct {
+  GSubprocess *daemon;
+  VrRelay     *relay;
+  VrBus       *bus;
+} World;
+
+static void
+die_with_test (gpointer data)
+{
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void
+bus_up (World *world)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *option = g_strconcat ("--address=", bus_address, NULL);
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_SILENCE);
+  g_subprocess_launcher_set_child_setup (launcher, die_with_test, NULL, NULL);
+  world->daemon = g_subprocess_launcher_spawn (launcher, &error, "dbus-daemon", "--session", "--nofork", "--nopidfile", "--nosyslog",
+                                               option, NULL);
+  g_assert_no_error (error);
+  for (gint64 end = g_get_monotonic_time () + DEADLINE_S * G_USEC_PER_SEC; !g_file_test (bus_path, G_FILE_TEST_EXISTS);)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, end);
+      g_usleep (5000);
+    }
+}
+
+static void
+bus_down (World *world)
+{
+  g_subprocess_force_exit (world->daemon);
+  g_subprocess_wait (world->daemon, NULL, NULL);
+  g_clear_object (&world->daemon);
+  g_unlink (bus_path);
+}
+
+static void
+world_set_up (World *world, gconstpointer data)
+{
+  the_trouble = NULL;
+  counters_fail = FALSE;
+  the_record = vr_record_new (UUID, "d");
+  the_record->owner = g_strdup ("h3");
+  world->relay = g_object_new (VR_TYPE_RELAY, NULL);
+  world->bus = vr_bus_new (world->relay, "h1", "1.2.3");
+}
+
+static void
+world_tear_down (World *world, gconstpointer data)
+{
+  vr_bus_stop (world->bus);
+  g_clear_object (&world->bus);
+  g_clear_object (&world->relay);
+  g_clear_pointer (&the_record, vr_record_unref);
+  if (world->daemon != NULL)
+    bus_down (world);
+}
+
+/* ---- waiting ---- */
+
+static gboolean
+on_deadline (gpointer data)
+{
+  g_error ("nothing came within %d s", DEADLINE_S);
+  return G_SOURCE_REMOVE;
+}
+
+#define wait_until(condition) \
+  G_STMT_START \
+  { \
+    guint deadline_ = g_timeout_add_seconds (DEADLINE_S, on_deadline, NULL); \
+    while (!(condition)) \
+      g_main_context_iteration (NULL, TRUE); \
+    g_source_remove (deadline_); \
+  } \
+  G_STMT_END
+
+static void
+on_result (GObject *source, GAsyncResult *result, gpointer data)
+{
+  *(GAsyncResult **) data = g_object_ref (result);
+}
+
+/* ---- a caller ---- */
+
+static GDBusConnection *
+connect_caller (void)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_dbus_connection_new_for_address (bus_address,
+                                     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                     NULL, NULL, on_result, &result);
+  wait_until (result != NULL);
+  GDBusConnection *connection = g_dbus_connection_new_for_address_finish (result, &error);
+  g_assert_no_error (error);
+  return connection;
+}
+
+static GVariant *
+call (GDBusConnection *connection, const char *name, const char *path, const char *interface, const char *method, GVariant *arguments,
+      GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_dbus_connection_call (connection, name, path, interface, method, arguments, NULL, G_DBUS_CALL_FLAGS_NONE, DEADLINE_S * 1000, NULL,
+                          on_result, &result);
+  wait_until (result != NULL);
+  return g_dbus_connection_call_finish (connection, result, error);
+}
+
+static GVariant *
+call_ours (GDBusConnection *connection, const char *method, GVariant *arguments, GError **error)
+{
+  return call (connection, VR_BUS_NAME, VR_BUS_PATH, VR_BUS_NAME, method, arguments, error);
+}
+
+static void
+wait_for_name (GDBusConnection *connection)
+{
+  gboolean there = FALSE;
+  guint deadline = g_timeout_add_seconds (DEADLINE_S, on_deadline, NULL);
+  while (!there)
+    {
+      g_autoptr (GVariant) reply = call (connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                         "NameHasOwner", g_variant_new ("(s)", VR_BUS_NAME), NULL);
+      g_variant_get (reply, "(b)", &there);
+    }
+  g_source_remove (deadline);
+}
+
+/* Bus and API are up; gives a caller. */
+static GDBusConnection *
+start (World *world)
+{
+  bus_up (world);
+  vr_bus_start (world->bus);
+  GDBusConnection *caller = connect_caller ();
+  wait_for_name (caller);
+  return caller;
+}
+
+static void
+assert_answers (GDBusConnection *caller, const char *method, GVariant *arguments, const char *expected)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = call_ours (caller, method, arguments, &error);
+  g_assert_no_error (error);
+  g_autofree char *text = g_variant_print (reply, FALSE);
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static GVariant *
+get_property (GDBusConnection *caller, const char *name)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = call (caller, VR_BUS_NAME, VR_BUS_PATH, "org.freedesktop.DBus.Properties", "Get",
+                                     g_variant_new ("(ss)", VR_BUS_NAME, name), &error);
+  g_assert_no_error (error);
+  GVariant *value = NULL;
+  g_variant_get (reply, "(v)", &value);
+  return value;
+}
+
+static void
+assert_property (GDBusConnection *caller, const char *name, const char *expected)
+{
+  g_autoptr (GVariant) value = get_property (caller, name);
+  g_autofree char *text = g_variant_print (value, FALSE);
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+on_signal (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *signal,
+           GVariant *arguments, gpointer data)
+{
+  (*(guint *) data)++;
+}
+
+static guint
+count_signals (GDBusConnection *caller, const char *interface, const char *signal, guint *n)
+{
+  *n = 0;
+  guint id = g_dbus_connection_signal_subscribe (caller, NULL, interface, signal, VR_BUS_PATH, NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_signal,
+                                                 n, NULL);
+  wait_for_name (caller); /* an answer of the bus: it took the match before */
+  return id;
+}
+
+/* ---- methods and properties ---- */
+
+#define RECORD "{'uuid': <'" UUID "'>, 'name': <'d'>, 'state': <'running'>, 'epoch': <uint64 0>, 'owner': <'h3'>, "
+#define REST "'time': <int64 0>, 'seq': <uint64 0>, 'nics': <@aa{sv} []>"
+
+static void
+test_guests (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  the_record->epoch = 0;
+  assert_answers (caller, "Guests", NULL, "([" RECORD REST ", 'role': <'origin'>, 'relayed': <uint64 0>}],)");
+}
+
+static void
+test_hosts (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  assert_answers (caller, "Hosts", NULL, "([{'name': <'h2'>, 'underlay': <@as []>, 'networks': <@as []>, 'reach': <@as []>, "
+                  "'self': <false>, 'wanted': <false>, 'up': <false>}],)");
+}
+
+static void
+test_log (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  the_record->epoch = 0;
+  assert_answers (caller, "Log", g_variant_new ("(su)", "d", 1), "([" RECORD REST "}],)");
+}
+
+static void
+test_log_unknown (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  g_autoptr (GError) error = NULL;
+  g_assert_null (call_ours (caller, "Log", g_variant_new ("(su)", "e", 0), &error));
+  g_autofree char *name = g_dbus_error_get_remote_error (error);
+  g_assert_cmpstr (name, ==, VR_BUS_ERROR_UNKNOWN_GUEST);
+  g_dbus_error_strip_remote_error (error);
+  g_assert_cmpstr (error->message, ==, "the migration log knows no guest with the name or uuid \"e\"");
+}
+
+static void
+test_counters (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  assert_answers (caller, "Counters", NULL, "([],)");
+}
+
+static void
+test_counters_fail (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  g_autoptr (GError) error = NULL;
+  counters_fail = TRUE;
+  g_assert_null (call_ours (caller, "Counters", NULL, &error));
+  g_autofree char *name = g_dbus_error_get_remote_error (error);
+  g_dbus_error_strip_remote_error (error);
+  g_assert_cmpstr (name, ==, VR_BUS_ERROR_FAILED);
+  g_assert_cmpstr (error->message, ==, "nft said no");
+}
+
+static void
+test_constant_properties (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  assert_property (caller, "Host", "'h1'");
+  assert_property (caller, "Version", "'1.2.3'");
+}
+
+static void
+test_ready (World *world, gconstpointer data)
+{
+  guint n;
+  g_autoptr (GDBusConnection) caller = start (world);
+  assert_property (caller, "Ready", "false");
+  guint id = count_signals (caller, "org.freedesktop.DBus.Properties", "PropertiesChanged", &n);
+  g_signal_emit_by_name (world->relay, "ready");
+  wait_until (n > 0);
+  assert_property (caller, "Ready", "true");
+  g_dbus_connection_signal_unsubscribe (caller, id);
+}
+
+static void
+test_troubles_at_start (World *world, gconstpointer data)
+{
+  the_trouble = "no forwarding";
+  g_autoptr (GDBusConnection) caller = start (world);
+  assert_property (caller, "Troubles", "['no forwarding']");
+}
+
+static void
+test_troubles_change (World *world, gconstpointer data)
+{
+  guint n;
+  g_autoptr (GDBusConnection) caller = start (world);
+  assert_property (caller, "Troubles", "[]");
+  guint id = count_signals (caller, "org.freedesktop.DBus.Properties", "PropertiesChanged", &n);
+  the_trouble = "no forwarding";
+  g_signal_emit_by_name (world->relay, "changed");
+  wait_until (n > 0);
+  assert_property (caller, "Troubles", "['no forwarding']");
+  g_dbus_connection_signal_unsubscribe (caller, id);
+}
+
+/* A burst is one signal; the next change is one more. */
+static void
+test_changed (World *world, gconstpointer data)
+{
+  guint n;
+  g_autoptr (GDBusConnection) caller = start (world);
+  guint id = count_signals (caller, VR_BUS_NAME, "Changed", &n);
+  for (guint i = 0; i < 50; i++)
+    g_signal_emit_by_name (world->relay, "changed");
+  wait_until (n > 0);
+  g_signal_emit_by_name (world->relay, "changed");
+  wait_until (n > 1);
+  g_assert_cmpuint (n, ==, 2);
+  g_dbus_connection_signal_unsubscribe (caller, id);
+}
+
+/* ---- a bus that is away ---- */
+
+static guint n_warnings;
+
+static GLogWriterOutput
+count_warnings (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
+{
+  if (level & G_LOG_LEVEL_WARNING)
+    n_warnings++;
+  return (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)) ? g_log_writer_default (level, fields, n_fields, data)
+                                                             : G_LOG_WRITER_HANDLED;
+}
+
+/* Started without a bus: said once, although it is tried again more than once; there as soon as the bus is. */
+static void
+test_bus_comes_later (World *world, gconstpointer data)
+{
+  n_warnings = 0;
+  vr_bus_start (world->bus);
+  wait_until (n_warnings == 1);
+  gint64 end = g_get_monotonic_time () + 2 * G_USEC_PER_SEC;
+  while (g_get_monotonic_time () < end)
+    {
+      g_main_context_iteration (NULL, FALSE);
+      g_usleep (10000);
+    }
+  g_assert_cmpuint (n_warnings, ==, 1);
+
+  bus_up (world);
+  g_autoptr (GDBusConnection) caller = connect_caller ();
+  wait_for_name (caller);
+  assert_property (caller, "Host", "'h1'");
+}
+
+static void
+test_bus_restarts (World *world, gconstpointer data)
+{
+  GDBusConnection *caller = start (world);
+  n_warnings = 0;
+  g_dbus_connection_set_exit_on_close (caller, FALSE);
+  bus_down (world);
+  g_clear_object (&caller);
+  wait_until (n_warnings == 1);
+
+  bus_up (world);
+  caller = connect_caller ();
+  wait_for_name (caller);
+  assert_property (caller, "Host", "'h1'");
+  g_clear_object (&caller);
+}
+
+static void
+test_name_taken (World *world, gconstpointer data)
+{
+  bus_up (world);
+  g_autoptr (GDBusConnection) other = connect_caller ();
+  g_autoptr (GVariant) taken = call (other, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
+                                     g_variant_new ("(su)", VR_BUS_NAME, 0), NULL);
+  n_warnings = 0;
+  vr_bus_start (world->bus);
+  wait_until (n_warnings == 1);
+
+  g_autoptr (GVariant) released = call (other, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ReleaseName",
+                                        g_variant_new ("(s)", VR_BUS_NAME), NULL);
+  wait_for_name (other);
+  assert_property (other, "Host", "'h1'");
+}
+
+static void
+test_stop (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  g_autoptr (GError) error = NULL;
+  vr_bus_stop (world->bus);
+  gboolean there = TRUE;
+  while (there)
+    {
+      g_autoptr (GVariant) reply = call (caller, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                         "NameHasOwner", g_variant_new ("(s)", VR_BUS_NAME), &error);
+      g_assert_no_error (error);
+      g_variant_get (reply, "(b)", &there);
+    }
+  g_signal_emit_by_name (world->relay, "changed"); /* must not wake it */
+  vr_bus_start (world->bus);
+  wait_for_name (caller);
+}
+
+#define ADD(path, function) g_test_add ("/bus/" path, World, NULL, world_set_up, function, world_tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_autofree char *dir = g_dir_make_tmp ("test-bus-XXXXXX", NULL);
+  bus_path = g_build_filename (dir, "bus", NULL);
+  bus_address = g_strconcat ("unix:path=", bus_path, NULL);
+  g_setenv ("DBUS_SYSTEM_BUS_ADDRESS", bus_address, TRUE);
+  g_test_init (&argc, &argv, NULL);
+  g_log_set_writer_func (count_warnings, NULL, NULL);
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* warnings are what some tests wait for */
+  ADD ("guests", test_guests);
+  ADD ("hosts", test_hosts);
+  ADD ("log", test_log);
+  ADD ("log-unknown", test_log_unknown);
+  ADD ("counters", test_counters);
+  ADD ("counters-fail", test_counters_fail);
+  ADD ("properties", test_constant_properties);
+  ADD ("ready", test_ready);
+  ADD ("troubles-at-start", test_troubles_at_start);
+  ADD ("troubles-change", test_troubles_change);
+  ADD ("changed", test_changed);
+  ADD ("bus-comes-later", test_bus_comes_later);
+  ADD ("bus-restarts", test_bus_restarts);
+  ADD ("name-taken", test_name_taken);
+  ADD ("stop", test_stop);
+  int failed = g_test_run ();
+  g_assert_cmpint (g_rmdir (dir), ==, 0);
+  g_free (bus_path);
+  g_free (bus_address);
+  return failed;
+}
