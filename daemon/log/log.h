@@ -39,7 +39,9 @@ void     vr_log_start (VrLog *log);
 void     vr_log_stop (VrLog *log); /* waits for nothing; appends under way end with G_IO_ERROR_CANCELLED */
 
 /*
- * Appends; calls are carried out in order. The record's writer and seq are set here: `record` must not be shared yet.
+ * Appends; calls are carried out in order. The record's writer and seq are set here (and time_us, if 0): `record` must not be
+ * shared before the callback. A record that could not be read back ends in VR_RECORD_ERROR_MALFORMED. Cancelling helps while the
+ * record waits for others; once its own turn came, the callback says what became of it. Call from the log's context.
  * While the storage is away the append waits (retried with backoff, "trouble") and the callback comes when it is durable.
  */
 void     vr_log_append_async (VrLog *log, VrRecord *record, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
@@ -49,7 +51,11 @@ gboolean vr_log_append_finish (VrLog *log, GAsyncResult *result, GError **error)
 /* The history of one guest, oldest first: of VrRecord. From memory. `uuid` NULL: of all guests. */
 GPtrArray *vr_log_history (VrLog *log, const char *uuid);
 
-/* The file engine: `directory`/HOST.log for each host. */
+/*
+ * The file engine: `directory`/HOST.log for each host. The directory must be there; while it is not, that is the log's trouble.
+ * Properties, to be set before the start: "compact-above" (guint64, bytes of the own file below which it is never compacted),
+ * "deadline-ms" (guint, after which storage that does not answer is trouble), "polling" (gboolean, do without inotify).
+ */
 VrLog   *vr_file_log_new (const char *directory, const char *self);
 
 G_END_DECLS

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the tests of the migration log share: a directory of their own, a log whose signals are noted down, waiting. */
+#pragma once
+
+#include "daemon/log/log-file.h"
+#include "daemon/log/log.h"
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UUID "c7a5fdbd-edaf-9455-926a-d65c16db1809"
+#define WAIT_SECONDS 120
+
+static inline gboolean
+fixture_tick (gpointer data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+/* Runs the main loop until `condition` holds. */
+#define wait_for(condition)                                                                \
+  G_STMT_START                                                                             \
+  {                                                                                        \
+    gint64 deadline_ = g_get_monotonic_time () + WAIT_SECONDS * G_USEC_PER_SEC;            \
+    guint tick_ = g_timeout_add (5, fixture_tick, NULL);                                   \
+    while (!(condition)) {                                                                 \
+      if (g_get_monotonic_time () > deadline_)                                             \
+        g_error ("%s:%d: waited in vain for %s", __FILE__, __LINE__, #condition);          \
+      g_main_context_iteration (NULL, TRUE);                                               \
+    }                                                                                      \
+    g_source_remove (tick_);                                                               \
+  }                                                                                        \
+  G_STMT_END
+
+/* Runs the main loop for a while in which something must not happen; a slow machine makes this weaker, never wrong. */
+static inline void
+run_for_ms (guint ms)
+{
+  gint64 end = g_get_monotonic_time () + ms * 1000;
+  guint tick = g_timeout_add (5, fixture_tick, NULL);
+
+  while (g_get_monotonic_time () < end)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (tick);
+}
+
+/* ---- a directory ---- */
+
+static inline char *
+directory_new (void)
+{
+  GError *error = NULL;
+  char *path = g_dir_make_tmp ("vr-log-XXXXXX", &error);
+
+  g_assert_no_error (error);
+  return path;
+}
+
+static inline void
+directory_free (char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree char *file = g_build_filename (path, name, NULL);
+
+    g_remove (file);
+  }
+  g_rmdir (path);
+  g_free (path);
+}
+
+typedef char Directory;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Directory, directory_free)
+
+static inline char *
+file_of (const char *directory, const char *host)
+{
+  g_autofree char *name = g_strconcat (host, ".log", NULL);
+
+  return g_build_filename (directory, name, NULL);
+}
+
+static inline char *
+file_text (const char *path)
+{
+  char *text = NULL;
+
+  g_file_get_contents (path, &text, NULL, NULL);
+  return text;
+}
+
+static inline guint
+count_of (const char *text, const char *part)
+{
+  guint n = 0;
+
+  for (text = strstr (text, part); text; text = strstr (text + 1, part))
+    n++;
+  return n;
+}
+
+static inline void
+file_append (const char *path, const char *text)
+{
+  FILE *file = fopen (path, "a");
+
+  g_assert_nonnull (file);
+  g_assert_cmpint (fputs (text, file), >=, 0);
+  g_assert_cmpint (fclose (file), ==, 0);
+}
+
+/* A whole file as another host would leave it, with a header and the lines given (NULL-terminated; owned by the caller). */
+static inline void
+file_write_header (const char *path, const char *host, const char *machine)
+{
+  g_autofree char *header = vr_log_header_make (host, machine, "1"), *text = g_strconcat (header, "\n", NULL);
+
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+}
+
+/* ---- records ---- */
+
+static inline VrRecord *
+record_new (const char *uuid, const char *owner, guint64 epoch)
+{
+  VrRecord *record = vr_record_new (uuid, "web1");
+
+  record->owner = g_strdup (owner);
+  record->home = g_strdup ("h1");
+  record->epoch = epoch;
+  return record;
+}
+
+/* A line as host `writer` would write it. */
+static inline char *
+line_of (const char *uuid, const char *writer, guint64 epoch, guint64 seq)
+{
+  g_autoptr (VrRecord) record = record_new (uuid, writer, epoch);
+  g_autofree char *json = NULL;
+
+  record->writer = g_strdup (writer);
+  record->seq = seq;
+  record->time_us = seq;
+  json = vr_record_to_json (record);
+  return vr_log_line_make (json);
+}
+
+static inline void
+file_append_record (const char *path, const char *writer, guint64 epoch, guint64 seq)
+{
+  g_autofree char *line = line_of (UUID, writer, epoch, seq);
+
+  file_append (path, line);
+}
+
+/* ---- a log whose signals are noted down ---- */
+
+typedef struct {
+  VrLog     *log;
+  GPtrArray *guests;   /* of VrRecord, as emitted */
+  GPtrArray *hosts;    /* of VrHost */
+  gboolean   ready;
+  guint      at_ready; /* guests before "ready" */
+  GPtrArray *troubles; /* of char*, as emitted */
+  /* of the appends made by host_append() */
+  guint      asked, done;
+  GPtrArray *errors;   /* of GError, of those that failed */
+} Host;
+
+static inline void
+on_guest (VrLog *log, VrRecord *record, gpointer data)
+{
+  Host *host = data;
+
+  g_ptr_array_add (host->guests, vr_record_ref (record));
+}
+
+static inline void
+on_host (VrLog *log, VrHost *record, gpointer data)
+{
+  Host *host = data;
+
+  g_ptr_array_add (host->hosts, vr_host_ref (record));
+}
+
+static inline void
+on_ready (VrLog *log, gpointer data)
+{
+  Host *host = data;
+
+  g_assert_false (host->ready);
+  host->ready = TRUE;
+  host->at_ready = host->guests->len;
+}
+
+static inline void
+on_trouble (VrLog *log, const char *what, gpointer data)
+{
+  Host *host = data;
+
+  g_ptr_array_add (host->troubles, g_strdup (what));
+}
+
+static inline Host *
+host_new (const char *directory, const char *name)
+{
+  Host *host = g_new0 (Host, 1);
+
+  host->log = vr_file_log_new (directory, name);
+  host->guests = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
+  host->hosts = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_host_unref);
+  host->troubles = g_ptr_array_new_with_free_func (g_free);
+  host->errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
+  g_signal_connect (host->log, "guest", G_CALLBACK (on_guest), host);
+  g_signal_connect (host->log, "host", G_CALLBACK (on_host), host);
+  g_signal_connect (host->log, "ready", G_CALLBACK (on_ready), host);
+  g_signal_connect (host->log, "trouble", G_CALLBACK (on_trouble), host);
+  return host;
+}
+
+/* Started, and ready. */
+static inline Host *
+host_start (const char *directory, const char *name)
+{
+  Host *host = host_new (directory, name);
+
+  vr_log_start (host->log);
+  wait_for (host->ready);
+  return host;
+}
+
+/* Stops it and waits until no worker thread has it any more, so that nothing of it is left behind. */
+static inline void
+host_stop (Host *host)
+{
+  gpointer log = host->log;
+
+  vr_log_stop (host->log);
+  g_signal_handlers_disconnect_by_data (host->log, host);
+  g_object_add_weak_pointer (log, &log);
+  g_object_unref (host->log);
+  wait_for (!log);
+  g_ptr_array_unref (host->guests);
+  g_ptr_array_unref (host->hosts);
+  g_ptr_array_unref (host->troubles);
+  g_ptr_array_unref (host->errors);
+  g_free (host);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Host, host_stop)
+
+static inline void
+on_appended (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Host *host = data;
+  GError *error = NULL;
+
+  if (!vr_log_append_finish (VR_LOG (source), result, &error))
+    g_ptr_array_add (host->errors, error);
+  host->done++;
+}
+
+static inline void
+host_append (Host *host, const char *uuid, guint64 epoch)
+{
+  g_autoptr (VrRecord) record = record_new (uuid, "h1", epoch);
+
+  host->asked++;
+  vr_log_append_async (host->log, record, NULL, on_appended, host);
+}
+
+static inline void
+host_append_and_wait (Host *host, const char *uuid, guint64 epoch)
+{
+  host_append (host, uuid, epoch);
+  wait_for (host->done == host->asked);
+  g_assert_cmpuint (host->errors->len, ==, 0);
+}
+
+/* The trouble that stands now. */
+static inline const char *
+host_trouble (Host *host)
+{
+  return host->troubles->len > 0 ? host->troubles->pdata[host->troubles->len - 1] : "";
+}
+
+static inline const VrRecord *
+host_guest (Host *host, guint i)
+{
+  g_assert_cmpuint (host->guests->len, >, i);
+  return host->guests->pdata[i];
+}
