@@ -173,15 +173,21 @@ read_xml (Event *event)
     }
 }
 
+static bool
+is_blank (char c)
+{
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* The cheap half of "is it XML": there is something, and it begins and ends like a document. */
 static const char *
 check_xml (const Event *event)
 {
-  const char *blanks = " \t\r\n", *first = event->xml, *end = event->xml + event->xml_len;
+  const char *first = event->xml, *end = event->xml + event->xml_len;
 
-  while (first < end && strchr (blanks, *first) != NULL)
+  while (first < end && is_blank (*first))
     first++;
-  while (end > first && strchr (blanks, end[-1]) != NULL)
+  while (end > first && is_blank (end[-1]))
     end--;
   if (first == end)
     return "no domain XML on standard input";
