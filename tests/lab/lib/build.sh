@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the lab needs before it can start: the programs, virt-relay as a user would install it, a kernel, the initrds.
+
+# build_programs with|without: with installs virt-relay into $LAB_DIR/root, without builds the lab's own programs only
+build_programs() {
+  [ -e "$VR_BUILD/build.ninja" ] || meson setup "$VR_BUILD" "$VR_SRC" > /dev/null || die "meson setup $VR_BUILD failed"
+  mkdir -p "$LAB_DIR"
+  if [ "$1" = without ]; then
+    ninja -C "$VR_BUILD" tests/lab/{lab-init,meter,capture,events} > "$LAB_DIR/build.log" || { tail -40 "$LAB_DIR/build.log"; die "build failed"; }
+    return
+  fi
+  ninja -C "$VR_BUILD" > "$LAB_DIR/build.log" || { tail -40 "$LAB_DIR/build.log"; die "build failed"; }
+  rm -rf "$LAB_DIR/root"
+  DESTDIR=$LAB_DIR/root meson install -C "$VR_BUILD" --no-rebuild --quiet >> "$LAB_DIR/build.log" || die "meson install failed, see $LAB_DIR/build.log"
+}
+
+# Debian's cloud kernel, unpacked into the build folder and never installed; sets KERNEL (its version).
+build_kernel() {
+  local dir=$LAB_DIR/kernel package
+  if ! ls "$dir"/boot/vmlinuz-* > /dev/null 2>&1; then
+    package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ {print $2; exit}')
+    [ -n "$package" ] || die "apt knows no linux-image-cloud-amd64 (run apt-get update)"
+    echo "lab: downloading $package and unpacking it into $dir (it is not installed)"
+    mkdir -p "$dir"
+    (cd "$dir" && apt-get download -qq -o APT::Sandbox::User=root "$package" && dpkg -x "$package"_*.deb . && rm "$package"_*.deb) ||
+      die "cannot download and unpack $package"
+  fi
+  KERNEL=$(basename "$dir"/boot/vmlinuz-*)
+  KERNEL=${KERNEL#vmlinuz-}
+  if [ -d "$dir/usr/lib/modules" ] && [ ! -e "$dir/lib" ]; then
+    ln -s usr/lib "$dir/lib"
+  fi
+  [ -e "$dir/lib/modules/$KERNEL/modules.dep.bin" ] || depmod -b "$dir" "$KERNEL"
+}
+
+# initrd_make NAME INIT MODULE...: $LAB_DIR/NAME.img with busybox, the modules with what they need, and the files in $extra
+initrd_make() {
+  local image=$LAB_DIR/$1.img init=$2 root n=0 file
+  shift 2
+  [ "$image" -nt "$init" ] && [ "$image" -nt "$LAB_BIN/meter" ] && [ "$image" -nt "$LAB_SRC/lib/build.sh" ] && return
+  root=$(mktemp -d "$LAB_DIR/initrd.XXXXXX")
+  mkdir -p "$root"/{bin,modules,proc,sys,dev,ro,rw,root}
+  cp "$(command -v busybox)" "$root/bin/busybox"
+  ln -s busybox "$root/bin/sh"
+  cp "$init" "$root/init"
+  cp "$LAB_BIN/meter" "$root/meter"
+  chmod +x "$root/init"
+  modprobe -S "$KERNEL" -d "$LAB_DIR/kernel" --show-depends -a "$@" | awk '$1 == "insmod" && !seen[$2]++ {print $2}' > "$root/list"
+  while read -r file; do
+    printf -v number %02d $((n += 1))
+    case $file in
+      *.xz) xz -dc "$file" > "$root/modules/$number-$(basename "$file" .xz)" ;;
+      *) cp "$file" "$root/modules/$number-$(basename "$file")" ;;
+    esac
+  done < "$root/list"
+  rm "$root/list"
+  (cd "$root" && find . | cpio -o -H newc --quiet) > "$image.new" && mv "$image.new" "$image"
+  rm -r "$root"
+}
+
+build_guest() { initrd_make guest "$LAB_SRC/guest-init" virtio_pci virtio_net evdev button; }
+build_vm() { initrd_make vm "$LAB_SRC/vm-init" virtio_pci virtiofs overlay virtio_rng; }

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Names and small tools that every part of the lab uses. Sourced, never run.
+#
+#   LAB_SRC    tests/lab
+#   VR_SRC     the source tree
+#   VR_BUILD   the build folder; everything that is kept between runs is in $VR_BUILD/lab = LAB_DIR
+#   LAB_BIN    the lab's own programs
+#   LAB_RUN    what a running lab keeps: on a tmpfs that ends with the lab
+
+LAB_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VR_SRC=$(cd "$LAB_SRC/../.." && pwd)
+VR_BUILD=${VR_BUILD:-$VR_SRC/build}
+[[ $VR_BUILD == /* ]] || VR_BUILD=$PWD/$VR_BUILD
+LAB_DIR=$VR_BUILD/lab
+LAB_BIN=$VR_BUILD/tests/lab
+LAB_RUN=/run/lab
+LAB_RESULTS=$LAB_DIR/results
+export VR_BUILD PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+die() { echo "lab: $*" >&2; exit 1; }
+
+# wait_for SECONDS COMMAND...: runs COMMAND until it succeeds; fails when the time is over
+wait_for() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" > /dev/null 2>&1; do
+    ((SECONDS < end)) || return 1
+    sleep 0.1
+  done
+}

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a scenario says with: marks, expectations. Each expectation prints one line, ok or not ok, and the scenario goes on.
+
+mark() { echo "$EPOCHREALTIME $*" >> "$LAB_RUN/marks"; }
+ok() { echo "    ok - $*"; }
+not_ok() { echo "    not ok - $*"; echo "$*" >> "$RESULT/failed"; }
+skip() { echo "    skip - $*"; echo "$*" > "$RESULT/skipped"; exit 0; } # the rest of the scenario
+
+# measure NAME: a number (or null): one of the capture's, one of the migration's, or one of the traffic's
+measure() {
+  local kind=esp
+  [ "$LAB_TUNNEL" != plain ] || kind=plain
+  case $1 in
+    frames | dropped | esp | ike | plain | cleartext) captured && jq ".$1" "$RESULT/capture.json" ;;
+    relayed) captured && capture_flow "$kind" h1 h3 ;;
+    tunnelled:*) captured && capture_flow "$kind" "$(cut_field 2 "$1")" "$(cut_field 3 "$1")" ;;
+    qemu_pause_ms) qemu_pause_ms "${LAB_GUEST:-d}" ;;
+    *@*) traffic_value "${1%@*}" "${1#*@}" ;;
+    *) traffic_value "$1" ;;
+  esac
+}
+cut_field() { command cut -d: -f"$1" <<< "$2"; }
+
+compare() { # VALUE OPERATOR NUMBER, with the operators of test and decimal numbers
+  awk -v a="$1" -v o="$2" -v b="$3" 'BEGIN {if (a == "null" || a == "") exit 1
+    exit !(o == "-eq" ? a == b : o == "-ne" ? a != b : o == "-lt" ? a < b : o == "-le" ? a <= b : o == "-gt" ? a > b : o == "-ge" ? a >= b : 0)}'
+}
+
+# expect NAME OPERATOR NUMBER: compares a measure, e.g. expect lost -le 0, expect back.lost@s-d -eq 0, expect tunnelled:h1:h3 -gt 0
+# expect that WORDS... is/: COMMAND..: see expect_that
+expect() {
+  local value
+  value=$(measure "$1")
+  if compare "$value" "$2" "$3"; then ok "$1 $2 $3 ($value)"; else not_ok "$1 $2 $3: it is $value"; fi
+}
+
+# expect_ok TEXT COMMAND..., expect_fail TEXT COMMAND...: the command succeeds, or fails
+expect_ok() {
+  local text=$1
+  shift
+  if "$@" > "$LAB_RUN/expect.out" 2>&1; then ok "$text"; else not_ok "$text: $(tail -2 "$LAB_RUN/expect.out")"; fi
+}
+expect_fail() {
+  local text=$1
+  shift
+  if "$@" > "$LAB_RUN/expect.out" 2>&1; then not_ok "$text: it succeeded"; else ok "$text"; fi
+}
+
+# expect_soon TEXT COMMAND...: the command succeeds within LAB_SOON seconds (60)
+expect_soon() {
+  local text=$1
+  shift
+  if wait_for "${LAB_SOON:-60}" "$@"; then ok "$text"; else not_ok "$text: not within ${LAB_SOON:-60} s"; fi
+}
+
+# reaches FROM TO [COUNT]: does anything answer there? (reaches s d: a ping's answer; IPv4 and IPv6)
+reaches() {
+  on "$1" "$LAB_BIN/meter" ask --to "$(addr "$2")" --wait "${3:-5}" true > /dev/null 2>&1 &&
+    on "$1" "$LAB_BIN/meter" ask --to "$(addr6 "$2")" --wait "${3:-5}" true > /dev/null 2>&1
+}
+
+# tunnel A B: an ordinary site-to-site IPsec between two hosts' guest networks, made by the administrator without virt-relay
+tunnel() {
+  local a b pair
+  for pair in "$1 $2" "$2 $1"; do
+    a=${pair% *} b=${pair#* }
+    [ "$LAB_TUNNEL" != plain ] || { tunnel_plain "$a" "$b"; continue; }
+    on "$a" bash -c 'cat > /etc/swanctl/conf.d/lab-$1.conf && ip link add "t-$1" type xfrm dev eth0 if_id "$2" && ip link set "t-$1" up &&
+      ip route add "10.9.${1#h}.0/24" dev "t-$1" && ip -6 route add "fd00:9:${1#h}::/64" dev "t-$1" && swanctl --load-all' - "$b" "$((100 + ${b#h}))" << X > /dev/null
+connections { site-$b {
+  version = 2
+  local_addrs = $(addr "$a")
+  remote_addrs = $(addr "$b")
+  local { auth = psk
+    id = site-$a }
+  remote { auth = psk
+    id = site-$b }
+  if_id_in = $((100 + ${b#h}))
+  if_id_out = $((100 + ${b#h}))
+  children { net {
+    local_ts = 0.0.0.0/0, ::/0
+    remote_ts = 0.0.0.0/0, ::/0 } } } }
+secrets { ike-site-$b {
+  id-1 = site-$a
+  id-2 = site-$b
+  secret = "the sites' secret" } }
+X
+  done
+  [ "$LAB_TUNNEL" = plain ] || on "$1" swanctl --initiate --child net --ike "site-$2" --timeout 60 > "$LAB_RUN/initiate.out" 2>&1 ||
+    die "no tunnel $1-$2: $(tail -3 "$LAB_RUN/initiate.out")"
+}
+
+tunnel_plain() {
+  local a=${1#h} b=${2#h}
+  on "$1" ip -batch - << X
+link add t-$2 type vxlan id $((a < b ? a * 10 + b : b * 10 + a)) local $(addr "$1") remote $(addr "$2") dstport 4789
+link set t-$2 addrgenmode none
+link set t-$2 up
+address add 169.254.9.$a/24 dev t-$2
+address add fe80::9:$a/64 dev t-$2 nodad
+route add 10.9.$b.0/24 via 169.254.9.$b dev t-$2
+route add fd00:9:$b::/64 via fe80::9:$b dev t-$2
+X
+}

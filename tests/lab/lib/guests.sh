@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Guests: QEMU's, defined by real domain XML, with Debian's cloud kernel and the meter's echo in an initrd; no disk.
+# They are called d, e, f, ...; the guest network that a guest belongs to is the one of the host that it was booted on.
+
+guest_number() { # d: 100, e: 101, ...
+  [[ $1 =~ ^[d-m]$ ]] || die "guests are called d to m, not '$1'"
+  printf '%d' $(($(printf '%d' "'$1") - $(printf '%d' "'d") + 100))
+}
+
+guest_mac() { printf '52:54:00:09:%02x:%02x' "${2#h}" "$(guest_number "$1")"; }
+virsh_on() { local h=$1; shift; on "$h" virsh -q -c qemu:///system "$@"; }
+
+guest_xml() { # GUEST HOST
+  local g=$1 n=${2#h} number mac type=qemu
+  number=$(guest_number "$g")
+  mac=$(guest_mac "$g" "$2")
+  if kvm_works; then type=kvm; fi
+  cat << X
+<domain type='$type'>
+  <name>$g</name>
+  <uuid>00090009-0000-4000-8000-000000000$number</uuid>
+  <metadata>
+    <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1">
+      <virt-relay:nic mac="$mac">
+        <virt-relay:address>10.9.$n.$number</virt-relay:address>
+        <virt-relay:address>fd00:9:$n::$number</virt-relay:address>
+      </virt-relay:nic>
+    </virt-relay:guest>
+  </metadata>
+  <memory unit='MiB'>112</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>$LAB_DIR/kernel/boot/vmlinuz-$KERNEL</kernel>
+    <initrd>$LAB_DIR/guest.img</initrd>
+    <cmdline>console=ttyS0 quiet panic=-1 mitigations=off nokaslr lab.ip4=10.9.$n.$number/24 lab.gw4=10.9.$n.1 lab.ip6=fd00:9:$n::$number/64 lab.gw6=fd00:9:$n::1</cmdline>
+  </os>
+  <features><acpi/></features>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <controller type='usb' model='none'/>
+    <interface type='bridge'>
+      <mac address='$mac'/>
+      <source bridge='br0'/>
+      <model type='virtio'/>
+    </interface>
+    <serial type='file'><source path='$LAB_RUN/guests/$g/console' append='on'/></serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+X
+}
+
+# guest_answers GUEST HOST: the guest runs on the host that it belongs to, and answers there
+guest_answers() {
+  [ "$(virsh_on "$2" domstate "$1" 2> /dev/null)" = running ] &&
+    on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 3 true > /dev/null 2>&1
+}
+
+# boot GUEST HOST: the guest runs on HOST, belongs to its guest network, and answers. A guest that already is there is taken as it is.
+boot() {
+  local g=$1 h=$2 dir=$LAB_RUN/guests/$1
+  if [ "$(cat "$dir/home" 2> /dev/null)" = "$h" ] && guest_answers "$g" "$h"; then
+    return
+  fi
+  gone "$g"
+  mkdir -p "$dir"
+  : > "$dir/console"
+  guest_xml "$g" "$h" > "$dir/domain.xml"
+  virsh_on "$h" define "$dir/domain.xml" > /dev/null
+  virsh_on "$h" start "$g" > /dev/null
+  echo "$h" > "$dir/home"
+  wait_for 240 guest_answers "$g" "$h" || die "guest $g on $h does not answer; its console: $(tail -3 "$dir/console")"
+}
+
+# gone GUEST: destroyed and undefined wherever it is
+gone() {
+  local h
+  for h in $(hosts); do
+    virsh_on "$h" destroy "$1" > /dev/null 2>&1 || true
+    virsh_on "$h" undefine "$1" > /dev/null 2>&1 || true
+  done
+  rm -rf "$LAB_RUN/guests/$1"
+}
+
+# where GUEST: prints the host that it runs on; fails when it runs on none
+where() {
+  local h
+  for h in $(hosts); do
+    if [ "$(virsh_on "$h" domstate "$1" 2> /dev/null)" = running ]; then
+      echo "$h"
+      return
+    fi
+  done
+  return 1
+}
+
+# migrate GUEST FROM TO [VIRSH-OPTION...]: virsh migrate --live (not live with --cold); virsh's output and exit status
+migrate() {
+  local g=$1 from=$2 to=$3 live=--live options=() status=0
+  shift 3
+  for option in "$@"; do
+    if [ "$option" = --cold ]; then live=''; else options+=("$option"); fi
+  done
+  mark "migrate $g $from $to $*"
+  virsh_on "$from" migrate $live "${options[@]}" "$g" "qemu+tcp://$to/system" || status=$?
+  mark "migrate $g $from $to ended with $status"
+  return $status
+}
+
+# migrate_start GUEST FROM TO [VIRSH-OPTION...]: the same in the background, slowly enough to do something meanwhile
+# migrate_end: waits for it and returns its exit status
+migrate_start() {
+  migrate "$@" --bandwidth 2 > "$LAB_RUN/migrate.out" 2>&1 &
+  MIGRATION=$!
+}
+migrate_end() { wait "$MIGRATION"; }
+
+# migrating GUEST HOST: is memory being copied?
+migrating() { virsh_on "$2" domjobinfo "$1" 2> /dev/null | grep -q 'Data processed'; }
+abort() { virsh_on "$2" domjobabort "$1"; }                             # abort GUEST HOST
+kill_qemu() { on "$2" bash -c "kill -${3:-KILL} \$(cat /run/libvirt/qemu/$1.pid)"; } # kill_qemu GUEST HOST [SIGNAL]
+
+# in_guest GUEST COMMAND: runs it with the guest's shell; asked from the host that the guest runs on
+in_guest() { on "$(where "$1")" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 20 "$2"; }
+
+# guest_events [GUEST]: what libvirtd and QEMU told on all hosts, in order
+guest_events() { sort -n "$LAB_RUN"/h*/log/events.out | grep -E "^[^ ]+ [^ ]+ ${1:-[^ ]+} "; }
+
+# qemu_pause_ms GUEST: from the last STOP to the RESUME after it
+qemu_pause_ms() {
+  guest_events "$1" | awk '$4 == "qemu" && $5 == "STOP" {stop = $1; resume = ""} $4 == "qemu" && $5 == "RESUME" && !resume {resume = $1}
+    END {if (stop && resume) printf "%.1f\n", (resume - stop) * 1000; else print "null"}'
+}

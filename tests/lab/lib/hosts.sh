@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The hosts, the underlay between them, and the neighbours in their guest networks.
+#
+# underlay (a network namespace): bridge sw, one port uN for each host, 192.0.2.254 and 2001:db8::fe on the bridge itself: the
+# default gateway of every host, which exists, so that a packet that should not get out in clear really would get out and be seen.
+
+hosts() { seq -f 'h%.0f' "$LAB_HOSTS"; }
+is_host() { [[ $1 =~ ^h[0-9]+$ ]] && ((${1#h} >= 1 && ${1#h} <= LAB_HOSTS)); }
+
+# addr NAME, addr6 NAME: the address of a guest, neighbour or host
+addr() { place_of "$1"; [ -n "$PLACE_HOST" ] && echo "10.9.$PLACE_HOST.$PLACE_NUMBER" || echo "192.0.2.$PLACE_NUMBER"; }
+addr6() { place_of "$1"; [ -n "$PLACE_HOST" ] && echo "fd00:9:$PLACE_HOST::$PLACE_NUMBER" || echo "2001:db8::$PLACE_NUMBER"; }
+
+# place_of NAME: sets PLACE_HOST (the number of the host whose guest network it is in) and PLACE_NUMBER (its last octet)
+place_of() {
+  case $1 in
+    h[0-9]) PLACE_HOST='' PLACE_NUMBER=${1#h} ;;
+    s) PLACE_HOST=2 PLACE_NUMBER=50 ;;
+    n[0-9]) PLACE_HOST=${1#n} PLACE_NUMBER=50 ;;
+    *) PLACE_HOST=$(cat "$LAB_RUN/guests/$1/home" 2> /dev/null) || die "no guest, neighbour or host '$1' (guests need boot first)"
+      PLACE_HOST=${PLACE_HOST#h} PLACE_NUMBER=$(guest_number "$1") ;;
+  esac
+}
+
+# on WHERE COMMAND...: runs COMMAND on a host, at a neighbour or in the underlay
+on() {
+  local where=$1
+  shift
+  case $where in
+    h[0-9]) HOME=$LAB_RUN/$where/home nsenter -t "$(cat "$LAB_RUN/$where/pid")" -m -u -n -p -- "$@" ;;
+    s) nsenter --net=/run/netns/n2 -- "$@" ;;
+    *) nsenter --net="/run/netns/$where" -- "$@" ;;
+  esac
+}
+
+underlay_up() {
+  ip netns add underlay
+  ip -n underlay -batch - << X
+link set lo up
+link add sw type bridge forward_delay 0 mcast_snooping 0
+link set sw addrgenmode none
+link set sw up
+address add 192.0.2.254/24 dev sw
+address add 2001:db8::fe/64 dev sw nodad
+X
+  on underlay nft -f - << X
+table bridge lab {
+  set cut { type ifname . ifname; }
+  chain forward { type filter hook forward priority 0; iifname . oifname @cut counter drop; }
+}
+X
+}
+
+# host_up hN FORM: the namespaces, the network and the configuration; no service yet
+host_up() {
+  local h=$1 n=${1#h} outer pid=''
+  mkdir -p "$LAB_RUN/$h"
+  LAB_HOSTS=$LAB_HOSTS unshare --net --mount --uts --pid --fork --kill-child --propagation private "$LAB_SRC/host-init" "$n" "$2" \
+    < /dev/null > "$LAB_RUN/$h/init.log" 2>&1 &
+  outer=$!
+  wait_for 30 test -e "$LAB_RUN/$h/ready" || die "$h did not start: $(cat "$LAB_RUN/$h/init.log")"
+  pid=$(pgrep -P "$outer")
+  echo "$pid" > "$LAB_RUN/$h/pid"
+  ip link add "u$n" netns underlay type veth peer name eth0 netns "$pid"
+  ip -n underlay -batch - << X
+link set u$n master sw
+link set u$n addrgenmode none
+link set u$n up
+X
+  on "$h" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.{all,default}.forwarding=1 net.ipv4.conf.{all,default}.rp_filter=2 \
+    net.ipv6.conf.{all,default}.accept_ra=0
+  on "$h" ip -batch - << X
+link set lo up
+link set eth0 up
+address add 192.0.2.$n/24 dev eth0
+address add 2001:db8::$n/64 dev eth0 nodad
+route add default via 192.0.2.254
+route add default via 2001:db8::fe
+link add br0 address 02:00:00:09:0$n:01 type bridge forward_delay 0 mcast_snooping 0
+link set br0 up
+address add 10.9.$n.1/24 dev br0
+address add fd00:9:$n::1/64 dev br0 nodad
+X
+  neighbour_up "$h"
+}
+
+# The neighbour nN on hN's bridge; on h2 it is also called s.
+neighbour_up() {
+  local n=${1#h}
+  ip netns add "n$n"
+  ip link add eth0 netns "n$n" type veth peer name "port-n$n" netns "$(cat "$LAB_RUN/$1/pid")"
+  on "$1" ip link set "port-n$n" master br0 up
+  ip -n "n$n" -batch - << X
+link set lo up
+link set eth0 up
+address add 10.9.$n.50/24 dev eth0
+address add fd00:9:$n::50/64 dev eth0 nodad
+route add default via 10.9.$n.1
+route add default via fd00:9:$n::1
+X
+}
+
+# Services: each is started on its host with its output in the host's log folder.
+service_start() { # HOST NAME COMMAND...
+  local h=$1 name=$2
+  shift 2
+  on "$h" "$@" < /dev/null >> "$LAB_RUN/$h/log/$name.out" 2>&1 &
+}
+
+service_stop() { # HOST PROGRAM [SIGNAL]: asks it to end and waits until it has
+  on "$1" bash -c 'pids=$(pidof "$1") || exit 0
+    kill -"$2" $pids
+    for i in $(seq 300); do pidof "$1" > /dev/null || exit 0; sleep 0.1; done
+    exit 1' - "$2" "${3:-TERM}" || die "$2 on $1 did not end within 30 s of SIG${3:-TERM}"
+}
+
+start_dbus() { service_start "$1" dbus dbus-daemon --nofork --nopidfile --config-file=/run/dbus/lab.conf; }
+start_charon() { [ "$LAB_TUNNEL" = plain ] || service_start "$1" charon charon-systemd; }
+start_libvirtd() { service_start "$1" libvirtd libvirtd --listen; }
+stop_libvirtd() { service_stop "$1" libvirtd "${2:-TERM}"; }
+start_events() { service_start "$1" events "$LAB_BIN/events" "$1"; }
+
+wait_libvirtd() { wait_for 60 on "$1" virsh -q -c qemu:///system list || die "libvirtd on $1 does not answer, see its log"; }
+wait_charon() {
+  [ "$LAB_TUNNEL" = plain ] || wait_for 60 on "$1" test -S /run/charon.vici || die "charon on $1 does not start, see its log"
+}
+
+hosts_up() { # with|without
+  local h
+  underlay_up
+  for h in $(hosts); do
+    host_up "$h" "$1"
+    start_dbus "$h"
+    start_charon "$h"
+    start_libvirtd "$h"
+  done
+  for h in $(hosts); do
+    wait_charon "$h"
+    wait_libvirtd "$h"
+    start_events "$h"
+  done
+}
+
+# cut A B, mend A B: no frame passes between two hosts, or passes again. mend without arguments: everywhere.
+cut() { on underlay nft add element bridge lab cut "{ u${1#h} . u${2#h}, u${2#h} . u${1#h} }"; }
+mend() {
+  if [ $# = 0 ]; then
+    on underlay nft flush set bridge lab cut
+  else
+    on underlay nft delete element bridge lab cut "{ u${1#h} . u${2#h}, u${2#h} . u${1#h} }"
+  fi
+}
+
+# shape HOST RATE [DELAY [LOSS]]: limits what HOST sends and gets, e.g. shape h1 16mbit 20ms 1%. shape HOST off: ends it.
+shape() {
+  local h=$1 where device
+  for where in "$h eth0" "underlay u${h#h}"; do
+    device=${where#* } where=${where% *}
+    on "$where" tc qdisc del dev "$device" root 2> /dev/null || true
+    [ "$2" != off ] || continue
+    if [ -n "${3:-}" ]; then
+      on "$where" tc qdisc add dev "$device" root netem rate "$2" delay "$3" ${4:+loss "$4"} limit 10000
+    else
+      on "$where" tc qdisc add dev "$device" root tbf rate "$2" burst 64kb latency 100ms
+    fi
+  done
+}

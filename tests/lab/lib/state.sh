@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What virt-relay holds on a host, and whether it is the same again later.
+
+# ours H: all that carries virt-relay's tags, counters and handles left out; what only lasts (tunnel interfaces, base chains) included
+ours() {
+  on "$1" bash -c '
+    for family in -4 -6; do
+      ip $family rule show | grep -E "^76[0-9][0-9]:"
+      ip $family route show table all proto 118
+      ip $family neigh show proxy
+      ip $family neigh show nud permanent | grep -v " dev lo\| ff02\| 33:33"
+    done
+    bridge fdb show br br0 | grep static
+    nft -n list table inet virt-relay; nft -n list table bridge virt-relay
+    grep -H . /proc/sys/net/ipv4/neigh/br0/proxy_delay /proc/sys/net/ipv6/neigh/br0/proxy_delay /proc/sys/net/ipv6/conf/br0/proxy_ndp
+    ip -o link show type xfrm | cut -d: -f2' 2> /dev/null |
+    sed -E 's/vnet[0-9]+/vnet/g; s/counter packets [0-9]+ bytes [0-9]+/counter/; s/packets [0-9]+ bytes [0-9]+//' | sort
+}
+
+# remember H...: keeps what virt-relay holds there now
+remember() {
+  local h
+  for h in "$@"; do
+    ours "$h" > "$LAB_RUN/state/ours-$h"
+  done
+}
+
+as_remembered() { ours "$1" | diff "$LAB_RUN/state/ours-$1" - > "$LAB_RUN/state/ours-$1.diff"; }
+
+# expect_as_remembered H...: soon each holds what it held when remember was called
+expect_as_remembered() {
+  local h
+  for h in "$@"; do
+    expect_soon "$h holds what it held before" as_remembered "$h"
+    as_remembered "$h" || sed 's/^/      /' "$LAB_RUN/state/ours-$h.diff"
+  done
+}
+
+# record GUEST FIELD: of the latest record of custody, as h1's daemon knows it
+record() { on h1 virt-relay guests --json | jq -r --arg g "$1" --arg f "$2" '.[] | select(.name == $g) | .[$f]'; }
+record_is() { [ "$(record "$1" "$2")" = "$3" ]; }
+
+# expect_owner GUEST H: the log says so, soon
+expect_owner() { expect_soon "the log says that $1 belongs to $2" record_is "$1" owner "$2"; }
+
+# tunnel_up A B: A's daemon says that its tunnel to B is up
+tunnel_up() { on "$1" virt-relay hosts --json | jq -e --arg b "$2" '.[] | select(.name == $b) | .up' > /dev/null; }
+

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * meter ask --to ADDRESS [--wait SECONDS] COMMAND: the echo at ADDRESS runs COMMAND once, with a shell; its output is printed and
+ * its exit status is ours. 124 when no answer came in time. The question is repeated every 200 ms until it is answered.
+ */
+#include "meter.h"
+
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int
+meter_ask (int argc, char **argv)
+{
+  static const struct option options[] = {
+      {"to", required_argument, NULL, 't'}, {"wait", required_argument, NULL, 'w'}, {"port", required_argument, NULL, 'p'}, {0}};
+  const char *to = NULL;
+  double wait_s = 5;
+  int option, port = METER_PORT;
+  while ((option = getopt_long (argc, argv, "+", options, NULL)) != -1)
+    switch (option)
+      {
+      case 't':
+        to = optarg;
+        break;
+      case 'w':
+        wait_s = atof (optarg);
+        break;
+      case 'p':
+        port = atoi (optarg);
+        break;
+      default:
+        return 2;
+      }
+  if (!to || optind != argc - 1 || strlen (argv[optind]) > METER_MAX - sizeof (MeterHeader) - 1)
+    {
+      fprintf (stderr, "Usage: meter ask --to ADDRESS [--wait SECONDS] [--port N] COMMAND\n");
+      return 2;
+    }
+  MeterPacket question = {.header = {.magic = METER_MAGIC, .kind = METER_ASK, .run = meter_random ()}}, answer;
+  size_t length = strlen (strcpy (question.text, argv[optind])) + 1 + sizeof question.header;
+  int fd = meter_socket ();
+  struct sockaddr_in6 peer;
+  meter_address (to, port, &peer);
+  for (int64_t end_ns = meter_now () + (int64_t) (wait_s * 1e9); meter_now () < end_ns;)
+    {
+      int64_t when_ns;
+      struct pollfd wait = {fd, POLLIN, 0};
+      sendto (fd, &question, length, 0, (struct sockaddr *) &peer, sizeof peer); /* no way yet: asked again below */
+      if (poll (&wait, 1, 200) <= 0)
+        continue;
+      int n = meter_receive (fd, &answer, &when_ns, NULL);
+      if (n < 0 || answer.header.kind != METER_ANSWER || answer.header.run != question.header.run)
+        continue;
+      fwrite (answer.text, 1, n - sizeof answer.header, stdout);
+      return answer.header.number;
+    }
+  fprintf (stderr, "meter: no answer from %s in %.0f s\n", to, wait_s);
+  return 124;
+}

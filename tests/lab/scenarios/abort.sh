@@ -1,0 +1,28 @@
+# Migrations that do not happen, aborted before and after QEMU stops the guest: as before, and nothing left
+boot d h1
+expect_soon "T1 is up" tunnel_up h2 h1
+remember h1 h3
+traffic s d 50
+
+migrate_start d h1 h3
+expect_soon "memory is being copied" migrating d h1
+expect_soon "the target announced d" record_is d intent h3
+abort d h1
+expect_fail "virsh says that it was aborted" migrate_end
+expect_soon "the intent is withdrawn" record_is d intent null
+expect_as_remembered h1 h3
+
+shape h1 8mbit
+migrate_start d h1 h3
+expect_soon "memory is being copied" migrating d h1
+virsh_on h1 migrate-setmaxdowntime d 200000
+expect_soon "d belongs to h3 once its CPUs stopped" record_is d owner h3
+abort d h1
+expect_fail "virsh says that it was aborted" migrate_end
+shape h1 off
+expect_soon "d is h1's again" record_is d owner h1
+expect_soon "the record says that it came back" record_is d state returned
+expect_as_remembered h1 h3
+traffic_stop
+expect cleartext -eq 0
+expect_ok "s reaches d" reaches s d 20
