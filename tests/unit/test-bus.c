@@ -2,12 +2,9 @@
 /* The D-Bus API over a real bus; a relay of this file's own stands behind it. */
 #include "daemon/bus/bus.h"
 
-#include <glib/gstdio.h>
-#include <signal.h>
-#include <sys/prctl.h>
-
 #include "daemon/data/bus-api.h"
 #include "daemon/names.h"
+#include "private-bus.h"
 
 #define DEADLINE_S 60
 #define UUID "d0000000-0000-4000-8000-00000000000d"
@@ -100,47 +97,14 @@ vr_kernel_counters (VrKernel *kernel, GError **error)
   return g_ptr_array_new ();
 }
 
-/* ---- a bus of our own ---- */
+/* ---- the API on a bus ---- */
 
-static char *bus_path, *bus_address;
+static PrivateBus bus;
 
 typedef struct {
-  GSubprocess *daemon;
-  VrRelay     *relay;
-  VrBus       *bus;
+  VrRelay *relay;
+  VrBus   *bus;
 } World;
-
-static void
-die_with_test (gpointer data)
-{
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
-}
-
-static void
-bus_up (World *world)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree char *option = g_strconcat ("--address=", bus_address, NULL);
-  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_SILENCE);
-  g_subprocess_launcher_set_child_setup (launcher, die_with_test, NULL, NULL);
-  world->daemon = g_subprocess_launcher_spawn (launcher, &error, "dbus-daemon", "--session", "--nofork", "--nopidfile", "--nosyslog",
-                                               option, NULL);
-  g_assert_no_error (error);
-  for (gint64 end = g_get_monotonic_time () + DEADLINE_S * G_USEC_PER_SEC; !g_file_test (bus_path, G_FILE_TEST_EXISTS);)
-    {
-      g_assert_cmpint (g_get_monotonic_time (), <, end);
-      g_usleep (5000);
-    }
-}
-
-static void
-bus_down (World *world)
-{
-  g_subprocess_force_exit (world->daemon);
-  g_subprocess_wait (world->daemon, NULL, NULL);
-  g_clear_object (&world->daemon);
-  g_unlink (bus_path);
-}
 
 static void
 world_set_up (World *world, gconstpointer data)
@@ -160,8 +124,7 @@ world_tear_down (World *world, gconstpointer data)
   g_clear_object (&world->bus);
   g_clear_object (&world->relay);
   g_clear_pointer (&the_record, vr_record_unref);
-  if (world->daemon != NULL)
-    bus_down (world);
+  private_bus_down (&bus);
 }
 
 /* ---- waiting ---- */
@@ -196,7 +159,7 @@ connect_caller (void)
 {
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
-  g_dbus_connection_new_for_address (bus_address,
+  g_dbus_connection_new_for_address (bus.address,
                                      G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
                                      NULL, NULL, on_result, &result);
   wait_until (result != NULL);
@@ -240,7 +203,7 @@ wait_for_name (GDBusConnection *connection)
 static GDBusConnection *
 start (World *world)
 {
-  bus_up (world);
+  private_bus_up (&bus);
   vr_bus_start (world->bus);
   GDBusConnection *caller = connect_caller ();
   wait_for_name (caller);
@@ -442,7 +405,7 @@ test_bus_comes_later (World *world, gconstpointer data)
     }
   g_assert_cmpuint (n_warnings, ==, 1);
 
-  bus_up (world);
+  private_bus_up (&bus);
   g_autoptr (GDBusConnection) caller = connect_caller ();
   wait_for_name (caller);
   assert_property (caller, "Host", "'h1'");
@@ -454,11 +417,11 @@ test_bus_restarts (World *world, gconstpointer data)
   GDBusConnection *caller = start (world);
   n_warnings = 0;
   g_dbus_connection_set_exit_on_close (caller, FALSE);
-  bus_down (world);
+  private_bus_down (&bus);
   g_clear_object (&caller);
   wait_until (n_warnings == 1);
 
-  bus_up (world);
+  private_bus_up (&bus);
   caller = connect_caller ();
   wait_for_name (caller);
   assert_property (caller, "Host", "'h1'");
@@ -468,7 +431,7 @@ test_bus_restarts (World *world, gconstpointer data)
 static void
 test_name_taken (World *world, gconstpointer data)
 {
-  bus_up (world);
+  private_bus_up (&bus);
   g_autoptr (GDBusConnection) other = connect_caller ();
   g_autoptr (GVariant) taken = call (other, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
                                      g_variant_new ("(su)", VR_BUS_NAME, 0), NULL);
@@ -506,10 +469,8 @@ test_stop (World *world, gconstpointer data)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *dir = g_dir_make_tmp ("test-bus-XXXXXX", NULL);
-  bus_path = g_build_filename (dir, "bus", NULL);
-  bus_address = g_strconcat ("unix:path=", bus_path, NULL);
-  g_setenv ("DBUS_SYSTEM_BUS_ADDRESS", bus_address, TRUE);
+  private_bus_init (&bus);
+  g_setenv ("DBUS_SYSTEM_BUS_ADDRESS", bus.address, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_log_set_writer_func (count_warnings, NULL, NULL);
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* warnings are what some tests wait for */
@@ -529,8 +490,6 @@ main (int argc, char **argv)
   ADD ("name-taken", test_name_taken);
   ADD ("stop", test_stop);
   int failed = g_test_run ();
-  g_assert_cmpint (g_rmdir (dir), ==, 0);
-  g_free (bus_path);
-  g_free (bus_address);
+  private_bus_clear (&bus);
   return failed;
 }
