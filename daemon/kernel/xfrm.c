@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * XFRM interfaces. An interface is bound to its security associations by if_id alone: it names no underlying device, so it stays when
+ * the underlay's interfaces come and go. It gets no link-local address of its own: its peer could do nothing with one, and the kernel's
+ * router solicitations and listener reports would only be dropped, and counted, over there.
+ */
+#include "xfrm.h"
+
+#include "daemon/names.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <string.h>
+
+static VrRequest *
+link_request (guint16 type, guint16 flags, const char *name, guint up, char *item)
+{
+  VrRequest        *request = vr_request_new (type, flags, item);
+  struct ifinfomsg *header = vr_request_header (request, sizeof *header);
+
+  header->ifi_family = AF_UNSPEC;
+  header->ifi_flags = header->ifi_change = up;
+  mnl_attr_put_strz (request->nlh, IFLA_IFNAME, name);
+  return request;
+}
+
+static VrRequest *
+create_request (const char *name, guint32 if_id)
+{
+  VrRequest       *request = link_request (RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, name, 0,
+                                           g_strdup_printf ("+ XFRM interface %s (if_id 0x%x)", name, if_id));
+  struct nlmsghdr *nlh = request->nlh;
+  struct nlattr   *info, *data, *spec, *inet6;
+
+  info = mnl_attr_nest_start (nlh, IFLA_LINKINFO);
+  mnl_attr_put_strz (nlh, IFLA_INFO_KIND, "xfrm");
+  data = mnl_attr_nest_start (nlh, IFLA_INFO_DATA);
+  mnl_attr_put_u32 (nlh, IFLA_XFRM_IF_ID, if_id);
+  mnl_attr_nest_end (nlh, data);
+  mnl_attr_nest_end (nlh, info);
+
+  spec = mnl_attr_nest_start (nlh, IFLA_AF_SPEC);
+  inet6 = mnl_attr_nest_start (nlh, AF_INET6);
+  mnl_attr_put_u8 (nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+  mnl_attr_nest_end (nlh, inet6);
+  mnl_attr_nest_end (nlh, spec);
+  return request;
+}
+
+/* Alias and up are settings of an interface that is there: the kernel ignores or refuses them in the message that creates it. */
+static VrRequest *
+set_request (const char *name, const char *alias)
+{
+  VrRequest *request = link_request (RTM_NEWLINK, 0, name, IFF_UP, g_strdup_printf ("+ alias and state up of %s", name));
+
+  mnl_attr_put_strz (request->nlh, IFLA_IFALIAS, alias);
+  request->harmless = ENODEV; /* it could not be created, which has been said */
+  return request;
+}
+
+static void
+explain (GPtrArray *batch, const char *name, guint32 if_id, GError **error)
+{
+  const VrRequest *create = batch->pdata[0];
+
+  if (error == NULL || *error == NULL)
+    return;
+  if (create->result == EOPNOTSUPP)
+    g_prefix_error (error, "this kernel has no XFRM interfaces (CONFIG_XFRM_INTERFACE, modprobe xfrm_interface): ");
+  else if (create->result == EEXIST)
+    g_prefix_error (error, "another interface has the if_id 0x%x of %s; find it with \"ip -d link show type xfrm\": ", if_id, name);
+}
+
+/* FALSE: the name cannot be a tunnel's. */
+static gboolean
+check_name (const char *name, GError **error)
+{
+  if (g_str_has_prefix (name, VR_LINK_PREFIX) && strlen (name) < IFNAMSIZ)
+    return TRUE;
+  g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK,
+               "interface \"%s\" is not virt-relay's: its interfaces are called %s…, at most %d characters", name, VR_LINK_PREFIX, IFNAMSIZ - 1);
+  return FALSE;
+}
+
+gboolean
+vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, const char *alias, gboolean *made, GError **error)
+{
+  const VrLink         *link = vr_links_by_name (links, name);
+  g_autoptr (GPtrArray) batch = vr_batch_new ();
+  VrTrouble             trouble = { NULL, 0 };
+
+  if (made != NULL)
+    *made = FALSE;
+  if (!check_name (name, error))
+    return FALSE;
+  if (strlen (alias) >= IFALIASZ)
+    {
+      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "interface %s: the alias is over %d characters", name, IFALIASZ - 1);
+      return FALSE;
+    }
+  if (link != NULL && link->if_id == if_id && link->up && g_strcmp0 (link->alias, alias) == 0)
+    return TRUE;
+  if (link != NULL && link->if_id != if_id)
+    {
+      if (!vr_link_remove (rtnl, links, name, error))
+        return FALSE;
+      link = NULL;
+    }
+  if (link == NULL)
+    g_ptr_array_add (batch, create_request (name, if_id));
+  g_ptr_array_add (batch, set_request (name, alias));
+  vr_rtnl_run (rtnl, batch, NULL, &trouble);
+  if (made != NULL)
+    *made = TRUE;
+  if (!vr_links_read (links, rtnl, error))
+    {
+      g_clear_error (&trouble.first);
+      return FALSE;
+    }
+  if (vr_trouble_propagate (&trouble, error))
+    return TRUE;
+  if (link == NULL)
+    explain (batch, name, if_id, error);
+  return FALSE;
+}
+
+gboolean
+vr_link_remove (VrRtnl *rtnl, VrLinks *links, const char *name, GError **error)
+{
+  g_autoptr (GPtrArray) batch = vr_batch_new ();
+  VrTrouble             trouble = { NULL, 0 };
+  VrRequest            *request;
+
+  if (!check_name (name, error))
+    return FALSE;
+  request = link_request (RTM_DELLINK, 0, name, 0, g_strdup_printf ("- interface %s", name));
+  request->harmless = ENODEV;
+  g_ptr_array_add (batch, request);
+  vr_rtnl_run (rtnl, batch, NULL, &trouble);
+  return vr_trouble_propagate (&trouble, error) && vr_links_read (links, rtnl, error);
+}
