@@ -36,15 +36,21 @@ struct _VrHookListener {
   GCancellable *running;  /* NULL: stopped; cancelling it ends the step under way */
   VrHookSocket *socket;
   GFileMonitor *monitor;
-  GQueue waiting;         /* of VrHookEvent *, by time: from the socket, until the pass has come to their time */
+  GQueue waiting;         /* of Waiting *, by time: from the socket, until the pass has come to their time */
   GQueue emitted;         /* of char *: identities of the last REMEMBERED events, newest first */
   GPtrArray *pass;        /* the names of the pass that is under way, NULL: none, or still listing */
   guint next;             /* in pass: the name to load */
   gboolean in_pass, again; /* again: something may have come behind the pass's back */
   gboolean progress;       /* the pass has dealt with a file */
-  gint64 pass_started_us;  /* wall clock */
+  guint64 n_passes;        /* passes begun so far */
   guint stall_id;
 };
+
+/* An event of the socket. Pass number `pass` began after it came, so it shows all that was spooled before. */
+typedef struct {
+  VrHookEvent *event;
+  guint64 pass;
+} Waiting;
 
 enum { EVENT, N_SIGNALS };
 static guint signals[N_SIGNALS];
@@ -73,26 +79,35 @@ listener_emit (VrHookListener *self, VrHookEvent *event)
   g_signal_emit (self, signals[EVENT], 0, event);
 }
 
-/* Emits the socket's events that are not later than `time_us`. */
 static void
-listener_emit_waiting (VrHookListener *self, gint64 time_us)
+waiting_free (Waiting *waiting)
 {
-  VrHookEvent *first;
-
-  while ((first = g_queue_peek_head (&self->waiting)) != NULL && first->time_us <= time_us)
-    {
-      g_autoptr (VrHookEvent) event = g_queue_pop_head (&self->waiting);
-
-      listener_emit (self, event);
-    }
+  vr_hook_event_unref (waiting->event);
+  g_free (waiting);
 }
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Waiting, waiting_free)
 
 static int
 compare_times (gconstpointer a, gconstpointer b, gpointer data)
 {
-  const VrHookEvent *left = a, *right = b;
+  const Waiting *left = a, *right = b;
 
-  return left->time_us < right->time_us ? -1 : left->time_us > right->time_us;
+  return left->event->time_us < right->event->time_us ? -1 : left->event->time_us > right->event->time_us;
+}
+
+/* Emits the socket's events, in order, up to the first that is later than `time_us` or waits for a later pass than `pass`. */
+static void
+listener_emit_waiting (VrHookListener *self, gint64 time_us, guint64 pass)
+{
+  Waiting *first;
+
+  while ((first = g_queue_peek_head (&self->waiting)) != NULL && first->event->time_us <= time_us && first->pass <= pass)
+    {
+      g_autoptr (Waiting) waiting = g_queue_pop_head (&self->waiting);
+
+      listener_emit (self, waiting->event);
+    }
 }
 
 /* ---- the spool ---- */
@@ -149,7 +164,7 @@ on_stall (gpointer data)
   g_autoptr (VrHookListener) self = g_object_ref (data);
 
   g_warning ("%s: the disk has not answered for %d ms; hook events go on without the spool", self->spool_dir, STALL_MS);
-  listener_emit_waiting (self, G_MAXINT64);
+  listener_emit_waiting (self, G_MAXINT64, G_MAXUINT64);
   return G_SOURCE_CONTINUE;
 }
 
@@ -177,22 +192,20 @@ worker_result (VrHookListener *self, GAsyncResult *result, gboolean *stopped, GE
   return value;
 }
 
-/*
- * What was spooled before an event of the socket began was there when the pass began, if the event did: it need not wait for the
- * next pass, and a steady stream of events cannot make it wait for ever.
- */
+/* `whole`: the pass has shown all of the spool, so what waited for it need not wait any more. */
 static void
-pass_end (VrHookListener *self)
+pass_end (VrHookListener *self, gboolean whole)
 {
   g_autoptr (GCancellable) running = g_object_ref (self->running);
-  gboolean again = self->again || (self->pass->len == PASS_FILES && self->progress);
 
-  listener_emit_waiting (self, again ? self->pass_started_us : G_MAXINT64);
+  if (whole)
+    listener_emit_waiting (self, G_MAXINT64, self->n_passes);
   if (g_cancellable_is_cancelled (running))
     return;
+  self->again = self->again || !whole;
   self->in_pass = FALSE;
   g_clear_pointer (&self->pass, g_ptr_array_unref);
-  if (again || self->again) /* a handler may have run the main loop */
+  if (self->again)
     pass_start (self);
 }
 
@@ -206,7 +219,7 @@ pass_step (VrHookListener *self, const char *done)
 
   if (!more && done == NULL)
     {
-      pass_end (self);
+      pass_end (self, self->pass->len < PASS_FILES || !self->progress); /* no progress: the same files would come again */
       return;
     }
   step = g_new0 (Step, 1);
@@ -216,12 +229,32 @@ pass_step (VrHookListener *self, const char *done)
   run_worker (self, step_run, step, step_free, on_step);
 }
 
+/* Emits a spooled event in its place, and goes on. */
+static void
+pass_emit (VrHookListener *self, VrHookEvent *event, const char *name)
+{
+  g_autoptr (GCancellable) running = g_object_ref (self->running);
+  const Waiting *first;
+
+  listener_emit_waiting (self, event->time_us, self->n_passes);
+  if (g_cancellable_is_cancelled (running))
+    return;
+  first = g_queue_peek_head (&self->waiting);
+  if (first != NULL && first->event->time_us <= event->time_us)
+    {
+      pass_end (self, FALSE); /* an earlier event came meanwhile; before it others may have been spooled: look again */
+      return;
+    }
+  listener_emit (self, event);
+  if (!g_cancellable_is_cancelled (running))
+    pass_step (self, name);
+}
+
 static void
 on_step (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (VrHookListener) self = g_object_ref (VR_HOOK_LISTENER (source));
   const Step *step = g_task_get_task_data (G_TASK (result));
-  g_autoptr (GCancellable) running = NULL;
   g_autoptr (VrHookEvent) event = NULL;
   g_autoptr (GError) error = NULL;
   gboolean stopped;
@@ -230,16 +263,13 @@ on_step (GObject *source, GAsyncResult *result, gpointer data)
   if (stopped)
     return;
   self->next++;
+  self->progress = self->progress || !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_FAILED);
   if (error != NULL && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     g_warning ("%s", error->message);
-  running = g_object_ref (self->running);
-  self->progress = self->progress || event != NULL;
   if (event != NULL)
-    listener_emit_waiting (self, event->time_us);
-  if (event != NULL && !g_cancellable_is_cancelled (running))
-    listener_emit (self, event);
-  if (!g_cancellable_is_cancelled (running))
-    pass_step (self, event != NULL ? step->next : NULL);
+    pass_emit (self, event, step->next);
+  else
+    pass_step (self, NULL);
 }
 
 static void
@@ -271,7 +301,7 @@ pass_start (VrHookListener *self)
     return;
   self->in_pass = TRUE;
   self->progress = FALSE;
-  self->pass_started_us = g_get_real_time ();
+  self->n_passes++;
   run_worker (self, list_run, g_strdup (self->spool_dir), g_free, on_listed);
 }
 
@@ -288,8 +318,11 @@ static void
 on_socket_event (VrHookEvent *event, gpointer data)
 {
   VrHookListener *self = data;
+  Waiting *waiting = g_new (Waiting, 1);
 
-  g_queue_insert_sorted (&self->waiting, vr_hook_event_ref (event), compare_times, NULL);
+  waiting->event = vr_hook_event_ref (event);
+  waiting->pass = self->n_passes + 1;
+  g_queue_insert_sorted (&self->waiting, waiting, compare_times, NULL);
   pass_start (self);
 }
 
@@ -357,7 +390,7 @@ vr_hook_listener_stop (VrHookListener *self)
   g_clear_handle_id (&self->stall_id, g_source_remove);
   g_clear_pointer (&self->pass, g_ptr_array_unref);
   self->in_pass = self->again = FALSE;
-  g_queue_clear_full (&self->waiting, (GDestroyNotify) vr_hook_event_unref);
+  g_queue_clear_full (&self->waiting, (GDestroyNotify) waiting_free);
 }
 
 static void

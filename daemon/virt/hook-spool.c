@@ -122,21 +122,24 @@ trim_bad (const char *bad_dir)
     }
 }
 
-/* Moves what is no event out of the way and adds to *error where it is now. */
+/* Moves what is no event out of the way and makes *error say where it is now. */
 static void
 move_aside (const char *dir, const char *name, GError **error)
 {
   g_autofree char *path = g_build_filename (dir, name, NULL);
   g_autofree char *bad_dir = g_build_filename (dir, VR_SPOOL_BAD_DIR, NULL);
   g_autofree char *bad_path = g_build_filename (bad_dir, name, NULL);
+  g_autofree char *why = g_strdup ((*error)->message);
 
   if ((g_mkdir (bad_dir, 0700) == 0 || errno == EEXIST) && g_rename (path, bad_path) == 0)
     {
       trim_bad (bad_dir);
       g_prefix_error (error, "%s is no hook event and was moved to %s: ", path, bad_path);
+      return;
     }
-  else
-    g_prefix_error (error, "%s is no hook event and cannot be moved to %s (%s), remove it: ", path, bad_dir, g_strerror (errno));
+  g_clear_error (error);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "%s is no hook event (%s) and cannot be moved to %s; remove it", path,
+               why, bad_dir);
 }
 
 VrHookEvent *

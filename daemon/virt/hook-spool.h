@@ -17,8 +17,8 @@ GPtrArray *vr_hook_spool_list (const char *dir, guint max, GError **error);
 
 /*
  * Reads one event. What is no event (garbage, not a regular file, not root's or the daemon's own, too large) is moved to the
- * sub-directory VR_SPOOL_BAD_DIR, which keeps the newest 64, and gives NULL with an error that says so. A file that is
- * gone: NULL with G_FILE_ERROR_NOENT.
+ * sub-directory VR_SPOOL_BAD_DIR, which keeps the newest 64, and gives NULL with an error that says so; with
+ * G_FILE_ERROR_FAILED if it could not be moved and is still there. A file that is gone: NULL with G_FILE_ERROR_NOENT.
  */
 VrHookEvent *vr_hook_spool_load (const char *dir, const char *name, GError **error);
 
