@@ -467,7 +467,8 @@ on_virt_event (VrVirt *virt, const VrVirtEvent *event, gpointer data)
       vr_relay_reconcile (self);
       return;
     case VR_VIRT_STOPPED_MIGRATED:
-      on_handed_over (self, local, event->time_us); /* a paused guest gives no SUSPENDED */
+      if (local->presence == VR_PRESENCE_RUNNING || local->presence == VR_PRESENCE_LEAVING)
+        on_handed_over (self, local, event->time_us); /* a paused guest gives no SUSPENDED */
       set_presence (self, local, VR_PRESENCE_ABSENT);
       return;
     case VR_VIRT_STOPPED_FAILED:
@@ -531,7 +532,8 @@ on_hook (VrHookListener *hooks, VrHookEvent *event, gpointer data)
       break;
     case VR_HOOK_STOPPED:
     case VR_HOOK_RELEASE:
-      if (local->presence != VR_PRESENCE_ABSENT)
+      /* it does not come after all; of any other end libvirt's event says more: a migration, or a real one */
+      if (local->presence == VR_PRESENCE_EXPECTED)
         {
           set_presence (self, local, VR_PRESENCE_ABSENT);
           return;

@@ -1,0 +1,64 @@
+# The demonstration that ./demo shows: one migration under the same traffic twice, without virt-relay and with it
+# lab: without
+say() { echo "demo: $*"; }
+
+# hops FROM TO: the hosts whose forwarding FROM's packets to TO pass, found by their ICMP time exceeded, and where they end
+hops() {
+  local hop name list=() end=nobody
+  reaches "$1" "$2" 10 && end=$2
+  for hop in $(on "$1" busybox traceroute -n -q 2 -w 2 -m 5 "$(addr "$2")" 2> /dev/null | grep -oE ' (10\.9|192\.0)\.[0-9]+\.[0-9]+' | awk '!seen[$1]++ {print $1}'); do
+    case $hop in
+      "$(addr "$2")") continue ;;
+      192.0.2.*) name=h${hop##*.} ;;
+      *) name=${hop#10.9.} name=h${name%%.*} ;;
+    esac
+    [[ " ${list[*]} " == *" $name "* ]] || list+=("$name")
+  done
+  printf '%s\n' "$1" "${list[@]}" "$end" | jq -R . | jq -cs .
+}
+
+# one NAME: the same each time: traffic, migration, some seconds more, and the counts into $RESULT/NAME.json
+one() {
+  local name=$1 before after all=$RESULT
+  RESULT=$all/$name
+  mkdir -p "$RESULT"
+  capture_stop
+  capture_start
+  before=$(hops s d)
+  say "$name: traffic s -> d, ${DEMO_RATE:-100} packets/s, each answered; then virsh migrate --live d qemu+tcp://h3/system on h1"
+  traffic s d "${DEMO_RATE:-100}" --report 5
+  sleep 3
+  migrate d h1 h3
+  say "$name: migrated; the traffic goes on for a while"
+  sleep 6
+  traffic_stop
+  after=$(hops s d)
+  captured
+  jq -n --argjson before "$before" --argjson after "$after" --argjson pause "$(measure qemu_pause_ms)" \
+    --argjson relayed "$(relayed_packets "$name")" --argjson cleartext "$(measure cleartext)" --slurpfile t "$RESULT/traffic-s-d.json" \
+    '$t[0] | {sent, received, lost, duplicated, reordered, gap_ms, there, back, qemu_pause_ms: $pause, relayed: $relayed,
+      cleartext: $cleartext, path: {before: $before, after: $after}}' > "$all/$name.json"
+  RESULT=$all
+}
+
+# What h1's own counters say that it relayed to d; without virt-relay nobody counts, and the capture says what went that way
+relayed_packets() {
+  if [ "$1" = with ]; then
+    on h1 virt-relay guests --json | jq '[.[] | select(.name == "d") | .relayed] | add // 0'
+  else
+    measure relayed
+  fi
+}
+
+say "three hosts are up: h1, h2, h3, each with its libvirtd, strongSwan and bridge; an ordinary site-to-site IPsec joins h1 and h2"
+tunnel h1 h2
+say "booting the guest d on h1; s is a machine behind h2"
+boot d h1
+one without
+say "taking d back to h1, and starting virt-relay on the hosts"
+migrate d h3 h1
+for h in h1 h2; do host_clean $h; done
+relay_on
+expect_soon "h2 and h1 are joined by virt-relay's tunnel" reaches s d 5
+one with
+relay_off
