@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* charon's events as signals of VrVici. Each event has one section, named after the connection, with the IKE_SA in it. */
+/* charon's events as signals of VrVici. Each event about an SA has one section, named after the connection, with the IKE_SA in it. */
 #include "private.h"
 
-const char *const vr_vici_event_names[] = { "ike-updown", "child-updown", "ike-rekey", "child-rekey", NULL };
+const char *const vr_vici_event_names[] = { "ike-updown", "child-updown", "ike-rekey", "child-rekey", "log", NULL };
 
-enum { IKE_UPDOWN, CHILD_UPDOWN, IKE_REKEY, CHILD_REKEY, N_SIGNALS };
+enum { IKE_UPDOWN, CHILD_UPDOWN, IKE_REKEY, CHILD_REKEY, LOG, N_SIGNALS };
 static guint signals[N_SIGNALS];
 
 static guint
@@ -21,6 +21,7 @@ vr_vici_install_events (void)
   signals[CHILD_UPDOWN] = install ("child-updown", 3, G_TYPE_BOOLEAN);
   signals[IKE_REKEY] = install ("ike-rekey", 2, G_TYPE_POINTER);
   signals[CHILD_REKEY] = install ("child-rekey", 3, G_TYPE_POINTER);
+  signals[LOG] = g_signal_new ("log", VR_TYPE_VICI, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_STRING);
 }
 
 static gboolean
@@ -68,6 +69,18 @@ emit_child_rekey (VrVici *vici, const char *name, const VrViciMessage *section)
   return TRUE;
 }
 
+/* The only event without sections. Most lines are about charon itself, or about the IKE_SA of nobody known yet. */
+static gboolean
+emit_log (VrVici *vici, const VrViciMessage *message)
+{
+  const char *name = vr_vici_message_get (message, "ikesa-name");
+  const char *line = vr_vici_message_get (message, "msg");
+
+  if (name != NULL && line != NULL)
+    g_signal_emit (vici, signals[LOG], 0, name, line);
+  return TRUE;
+}
+
 gboolean
 vr_vici_emit_event (VrVici *vici, const char *event, const VrViciMessage *message)
 {
@@ -75,6 +88,8 @@ vr_vici_emit_event (VrVici *vici, const char *event, const VrViciMessage *messag
   const VrViciMessage *section = vr_vici_message_nth_section (message, 0, &name);
   gboolean up = vr_vici_message_is_yes (message, "up");
 
+  if (g_str_equal (event, "log"))
+    return emit_log (vici, message);
   if (section == NULL)
     return FALSE;
   if (g_str_equal (event, "ike-updown"))
