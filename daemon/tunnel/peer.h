@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One peer's tunnel: what is known of it, and the doing of what its state machine says. Private to tunnel/. Main loop only.
+ */
+#pragma once
+
+#include "daemon/config.h"
+#include "daemon/kernel/kernel.h"
+#include "tunnel-fsm.h"
+#include "tunnel-look.h"
+
+G_BEGIN_DECLS
+
+typedef struct _VrPeer VrPeer;
+
+/* What all peers share. It outlives them. */
+typedef struct {
+  VrVici         *vici;
+  VrKernel       *kernel;
+  const VrConfig *config;
+  gboolean        charon;                          /* connected, and that was told to the peers */
+  void          (*changed) (VrPeer *peer, gpointer data); /* up, trouble, or it is gone: read them later, from the main loop */
+  gpointer        data;
+} VrPeerEnv;
+
+struct _VrPeer {
+  const VrPeerEnv *env;
+  char            *name, *conn;    /* conn: of the connection and of its secret */
+  char            *dev;            /* NULL: was never wanted, only found in charon */
+  VrHost          *host;           /* likewise */
+  guint32          if_id;
+  char           **local_addrs, **remote_addrs; /* of the families that both have */
+  guint            definition;     /* counts the changes of what is to be loaded */
+  guint            loads;          /* counts the loads and unloads */
+  VrFsm            fsm;
+  VrFsmFacts       facts;
+  GPtrArray       *sas;            /* of VrViciIkeSa: the last look */
+  guint64          stale;          /* newest IKE_SA when the definition changed */
+  gboolean         looking, look_again;
+  gint64           looked_at;
+  gboolean         up;             /* by the last look; kept while charon is away, as its SAs may live on */
+  gint64           up_since;       /* wall clock, microseconds */
+  char            *load_error, *wrong, *link_error, *trouble;
+  char            *complaint;      /* charon's, about this connection */
+  gint64           complained_at, attempted_at;
+  gboolean         told_up;        /* what the env was told */
+  guint            timer;
+  gboolean         detached;       /* vr_peer_drop() was called: answers of charon that come now mean nothing */
+};
+
+VrPeer *vr_peer_new (const VrPeerEnv *env, const char *name); /* unwanted */
+void    vr_peer_drop (VrPeer *peer);                          /* nothing is touched in charon or the kernel */
+
+void     vr_peer_want (VrPeer *peer, const VrTunnel *tunnel); /* makes the interface at once */
+void     vr_peer_unwant (VrPeer *peer);                       /* takes the interface away at once */
+gboolean vr_peer_is_up (const VrPeer *peer);
+gboolean vr_peer_is_gone (const VrPeer *peer);
+
+/* What happens around it. */
+void vr_peer_charon_changed (VrPeer *peer);                  /* env->charon */
+void vr_peer_found (VrPeer *peer, gboolean conn_is_there);   /* charon's connections were listed */
+void vr_peer_look (VrPeer *peer);                            /* something happened to one of its SAs */
+void vr_peer_hear (VrPeer *peer, const char *line);          /* charon's log about one of its SAs */
+void vr_peer_mend (VrPeer *peer);                            /* now and then: the interface, if it is missing */
+
+/* For peer-load.c and back. */
+void    vr_peer_run (VrPeer *peer);     /* a fact changed: step, do, tell */
+void    vr_peer_load (VrPeer *peer);    /* sets facts.load, now and when charon has answered */
+void    vr_peer_unload (VrPeer *peer);
+void    vr_peer_refresh (VrPeer *peer); /* secret or key again, in case somebody cleared them */
+VrPeer *vr_peer_ref (VrPeer *peer);
+void    vr_peer_unref (VrPeer *peer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrPeer, vr_peer_unref)
+
+G_END_DECLS

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is wrong with a tunnel, in words that name the cure. Pure. */
+#pragma once
+
+#include "tunnel-fsm.h"
+
+G_BEGIN_DECLS
+
+/* A line in charon's log that says why a negotiation fails. */
+typedef struct {
+  const char *part;    /* of the line */
+  gboolean    ends_it; /* the negotiation is over; else it may still succeed */
+  const char *meaning; /* and the cure */
+} VrTunnelComplaint;
+
+/* NULL: the line is none. Static. */
+const VrTunnelComplaint *vr_tunnel_complaint (const char *line);
+
+typedef struct {
+  VrFsmFailure failure;
+  const char  *peer, *address; /* address: the first one that was tried */
+  const char  *error;          /* NOT_LOADABLE: why, with its cure */
+  const char  *wrong;          /* WRONG: what */
+  const char  *line;           /* charon's complaint, of this attempt or lately; or NULL */
+} VrTunnelTrouble;
+
+char *vr_tunnel_trouble_text (const VrTunnelTrouble *trouble); /* NULL: nothing is wrong; free with g_free */
+
+G_END_DECLS
