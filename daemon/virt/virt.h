@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libvirt as a source of facts. Events arrive in the GLib main loop (libvirt-glib's event loop) on one connection that makes no
- * call which can wait behind a job or a hook; calls run on a second connection on worker threads, with deadlines. A libvirtd that
+ * call which can wait behind a job or a hook; calls run on other connections on worker threads, with deadlines. A libvirtd that
  * is away, slow or back is a matter of "connected" and "disconnected", and of trying again with backoff.
+ *
+ * Everything here belongs to the thread that runs the default main context. The process must ignore SIGPIPE, and nobody may have
+ * registered another event loop with libvirt.
  */
 #pragma once
 
@@ -14,19 +17,19 @@ G_BEGIN_DECLS
 
 #define VR_VIRT_ERROR (vr_virt_error_quark ())
 typedef enum {
-  VR_VIRT_ERROR_CONNECT, /* libvirtd does not answer */
+  VR_VIRT_ERROR_CONNECT, /* not connected, or not any more: "connected" will follow */
   VR_VIRT_ERROR_CALL,    /* libvirt refused: its own message */
-  VR_VIRT_ERROR_GONE,    /* no such guest */
-  VR_VIRT_ERROR_TIMEOUT
+  VR_VIRT_ERROR_GONE,    /* no such guest, or it does not run */
+  VR_VIRT_ERROR_TIMEOUT  /* no answer before the deadline; libvirt may still do what it was asked to */
 } VrVirtError;
 GQuark vr_virt_error_quark (void);
 
-/* What happened to a guest, in the words that decide something. */
+/* What happened to a guest, in the words that decide something. Which comes when: virt-what.c. */
 typedef enum {
   VR_VIRT_STARTED,            /* started or restored here, not by a migration */
   VR_VIRT_STARTED_MIGRATED,   /* at a target: QEMU is there, waiting for the guest's memory */
-  VR_VIRT_LEAVING,            /* at an origin: memory is being copied out (migration-iteration) */
-  VR_VIRT_SUSPENDED_MIGRATED, /* at an origin: the CPUs stopped for good, unless UNPAUSED follows */
+  VR_VIRT_LEAVING,            /* at an origin: memory is being copied out (migration-iteration); several times, also after STOP */
+  VR_VIRT_SUSPENDED_MIGRATED, /* at an origin: the CPUs stopped for good, unless UNPAUSED follows; said once, in post-copy too */
   VR_VIRT_SUSPENDED_PAUSED,   /* paused; at a target: it came paused */
   VR_VIRT_RESUMED_MIGRATED,   /* at a target: it runs */
   VR_VIRT_RESUMED_POSTCOPY,   /* at a target: it runs, memory follows */
@@ -36,8 +39,8 @@ typedef enum {
   VR_VIRT_STOPPED,            /* shut down, destroyed, crashed, saved */
   VR_VIRT_QEMU_STOP,          /* QEMU's own STOP: time_us is QEMU's */
   VR_VIRT_QEMU_RESUME,        /* QEMU's own RESUME */
-  VR_VIRT_MIGRATION_CANCELLED, /* QEMU's MIGRATION cancelled or failed: at an origin, before STOP */
-  VR_VIRT_CHANGED,            /* devices added or removed, metadata changed by others: look again */
+  VR_VIRT_MIGRATION_CANCELLED, /* QEMU's MIGRATION cancelled or failed: at an origin, before or after STOP */
+  VR_VIRT_CHANGED,            /* devices added or removed, metadata changed by others, its agent came up, ...: look again */
 } VrVirtWhat;
 const char *vr_virt_what_to_string (VrVirtWhat what);
 
@@ -47,14 +50,20 @@ typedef struct {
   gint64      time_us; /* wall clock; when libvirt's event came in, or QEMU's own time */
 } VrVirtEvent;
 
-typedef enum { VR_VIRT_STATE_RUNNING, VR_VIRT_STATE_PAUSED, VR_VIRT_STATE_PAUSED_MIGRATING, VR_VIRT_STATE_OTHER } VrVirtState;
+typedef enum {
+  VR_VIRT_STATE_RUNNING,
+  VR_VIRT_STATE_PAUSED,
+  VR_VIRT_STATE_PAUSED_MIGRATING, /* incoming: awaited here; else: handed over to the target */
+  VR_VIRT_STATE_OTHER             /* asleep, crashed, shutting down */
+} VrVirtState;
 
 /* An active guest as libvirt describes it now. */
 typedef struct {
-  VrGuestXml *xml;         /* NICs that the XML gives no address have what virDomainInterfaceAddresses says (lease, agent, arp) */
+  VrGuestXml *xml;         /* NICs that the XML gives no address have what virDomainInterfaceAddresses says: the first of
+                              lease, agent and arp that says anything. What the agent says is the guest's own word. */
   VrVirtState state;
-  gboolean    migrating;   /* a migration job, in or out, is under way */
-  gboolean    incoming;    /* … in: it is the target of one (paused, waiting) */
+  gboolean    migrating;   /* it is leaving, or awaited; not: runs here while its memory still follows (post-copy) */
+  gboolean    incoming;    /* this is the target and it does not run yet; the state is PAUSED or PAUSED_MIGRATING */
 } VrVirtGuest;
 void vr_virt_guest_free (VrVirtGuest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrVirtGuest, vr_virt_guest_free)
@@ -63,24 +72,40 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrVirtGuest, vr_virt_guest_free)
 G_DECLARE_FINAL_TYPE (VrVirt, vr_virt, VR, VIRT, GObject)
 
 /*
- * Signals: "connected" (), "disconnected" (const char *why), "event" (const VrVirtEvent *, valid during the emission; SUSPENDED and
- * RESUMED are emitted straight from libvirt's callback, with nothing waited for in between).
+ * Signals:
+ *   "connected" (): events come from now on. What happened before is lost: list.
+ *   "disconnected" (const char *why): once for each time that libvirt cannot be reached, also when it could not at the start.
+ *   "event" (const VrVirtEvent *, valid during the emission): straight from libvirt's callback, with nothing waited for in between.
  */
-VrVirt  *vr_virt_new (const char *uri); /* NULL: qemu:///system */
-void     vr_virt_start (VrVirt *virt);
-void     vr_virt_stop (VrVirt *virt);
+VrVirt  *vr_virt_new (const char *uri); /* NULL: qemu:///system; connects to nothing yet */
+void     vr_virt_start (VrVirt *virt);  /* connects, and again whenever it has to; never fails, never waits */
+void     vr_virt_stop (VrVirt *virt);   /* no more signals; calls under way end with VR_VIRT_ERROR_CONNECT. Before the last unref. */
 gboolean vr_virt_is_connected (VrVirt *virt);
 
-/* All active guests: (transfer full) GPtrArray of VrVirtGuest. */
+/* Why libvirt cannot be reached, with what to do, or NULL; valid until the main loop runs again. */
+const char *vr_virt_get_trouble (VrVirt *virt);
+
+/*
+ * The calls. deadline_ms runs from the call on; then, or when it is cancelled, a call ends at once, whatever libvirtd does. Errors are
+ * those of VR_VIRT_ERROR and G_IO_ERROR_CANCELLED.
+ */
+
+/*
+ * All active guests: (transfer full) GPtrArray of VrVirtGuest, with vr_virt_guest_free(). A guest whose XML cannot be used is left
+ * out, with a warning in the journal.
+ */
 void       vr_virt_list_async (VrVirt *virt, guint deadline_ms, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
 GPtrArray *vr_virt_list_finish (VrVirt *virt, GAsyncResult *result, GError **error);
 
-/* One guest; VR_VIRT_ERROR_GONE if it is not active here. */
+/* One guest (transfer full); VR_VIRT_ERROR_GONE if it is not active here. */
 void         vr_virt_look_async (VrVirt *virt, const char *uuid, guint deadline_ms, GCancellable *cancellable,
                                  GAsyncReadyCallback callback, gpointer data);
 VrVirtGuest *vr_virt_look_finish (VrVirt *virt, GAsyncResult *result, GError **error);
 
-/* Stamps our metadata into the live XML (virDomainSetMetadata, VR_METADATA_NS). It may wait behind a migration job for minutes. */
+/*
+ * Stamps our metadata into the live XML (virDomainSetMetadata, VR_METADATA_NS); `element` as from vr_guest_xml_format_metadata(), NULL
+ * takes it out. It may wait behind a migration job for minutes, and goes on waiting when libvirt gives up (after 30 s).
+ */
 void     vr_virt_stamp_async (VrVirt *virt, const char *uuid, const char *element, guint deadline_ms, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer data);
 gboolean vr_virt_stamp_finish (VrVirt *virt, GAsyncResult *result, GError **error);

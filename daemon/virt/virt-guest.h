@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is asked of libvirt about guests. The functions that take a connection block for as long as libvirtd likes: worker threads
+ * only. The others are pure.
+ */
+#pragma once
+
+#include "daemon/virt/virt.h"
+
+#include <libvirt/libvirt.h>
+
+G_BEGIN_DECLS
+
+typedef struct {
+  char *mac, *address; /* both canonical */
+} VrVirtAddress;
+
+/* A guest, and what the host's neighbour table says of its NICs: the last resort, after the guest agent was asked. */
+typedef struct {
+  VrVirtGuest *guest;
+  GPtrArray *neighbours; /* of VrVirtAddress, or NULL */
+} VrVirtDraft;
+void vr_virt_draft_free (VrVirtDraft *draft);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrVirtDraft, vr_virt_draft_free)
+
+/* All active guests, GPtrArray of VrVirtDraft. One that cannot be understood is left out, with a warning in the journal. */
+GPtrArray *vr_virt_guest_list (virConnectPtr conn, GError **error);
+
+/* One guest; VR_VIRT_ERROR_GONE: not active. */
+VrVirtDraft *vr_virt_guest_look (virConnectPtr conn, const char *uuid, GError **error);
+
+/* What the guest itself says by its agent, GPtrArray of VrVirtAddress. libvirt waits for a silent agent, maybe for ever. */
+GPtrArray *vr_virt_guest_ask_agent (virConnectPtr conn, const char *uuid, GError **error);
+
+/* Puts `element` (NULL: nothing) into the live XML in place of our metadata. */
+gboolean vr_virt_guest_stamp (virConnectPtr conn, const char *uuid, const char *element, GError **error);
+
+/* Whether there is a NIC that virt-relay can route to and whose address nobody knows. */
+gboolean vr_virt_guest_lacks_address (const VrVirtGuest *guest);
+
+/* Gives the NICs that lack an address those that `found` has for their MACs. */
+void vr_virt_guest_fill (VrVirtGuest *guest, GPtrArray *found);
+
+/* An address for vr_virt_guest_fill(), NULL if either is nothing that a guest can be reached by (loopback, link-local, ...). */
+VrVirtAddress *vr_virt_address_new (const char *mac, const char *address);
+void           vr_virt_address_free (VrVirtAddress *address);
+
+G_END_DECLS
