@@ -4,8 +4,8 @@
  * Theory of operation: hook-listener.c.
  *
  * Signal "event" (VrHookListener *listener, VrHookEvent *event, gpointer user_data): once for each event, in order of time,
- * in the main context that the listener was started in. The event is borrowed: vr_hook_event_ref() keeps it. A spool file is
- * removed after the last handler returned.
+ * in the main context that the listener was started in. (A hook does not wait for a slow disk: its event then comes late.)
+ * The event is borrowed: vr_hook_event_ref() keeps it. A spool file is removed after the last handler returned.
  */
 #pragma once
 
