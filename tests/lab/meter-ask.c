@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * meter ask --to ADDRESS [--wait SECONDS] COMMAND: the echo at ADDRESS runs COMMAND once, with a shell; its output is printed and
- * its exit status is ours. 124 when no answer came in time. The question is repeated every 200 ms until it is answered.
+ * meter ask --to ADDRESS [--wait SECONDS] [COMMAND]: the echo at ADDRESS runs COMMAND once, with a shell; its output is printed
+ * and its exit status is ours. Without a COMMAND it is only asked for a sign of life. 124 when no answer came in time. The
+ * question is repeated until it is answered.
  */
 #include "meter.h"
 
@@ -35,13 +36,15 @@ meter_ask (int argc, char **argv)
       default:
         return 2;
       }
-  if (!to || optind != argc - 1 || strlen (argv[optind]) > METER_MAX - sizeof (MeterHeader) - 1)
+  const char *command = optind < argc ? argv[optind++] : NULL;
+  if (!to || optind != argc || (command && strlen (command) > METER_MAX - sizeof (MeterHeader) - 1))
     {
-      fprintf (stderr, "Usage: meter ask --to ADDRESS [--wait SECONDS] [--port N] COMMAND\n");
+      fprintf (stderr, "Usage: meter ask --to ADDRESS [--wait SECONDS] [--port N] [COMMAND]\n");
       return 2;
     }
-  MeterPacket question = {.header = {.magic = METER_MAGIC, .kind = METER_ASK, .run = meter_random ()}}, answer;
-  size_t length = strlen (strcpy (question.text, argv[optind])) + 1 + sizeof question.header;
+  MeterPacket question = {.header = {.magic = METER_MAGIC, .kind = command ? METER_ASK : METER_WARM, .run = meter_random ()}}, answer;
+  MeterKind expected = command ? METER_ANSWER : METER_WARM;
+  size_t length = strlen (strcpy (question.text, command ? command : "")) + 1 + sizeof question.header;
   int fd = meter_socket ();
   struct sockaddr_in6 peer;
   meter_address (to, port, &peer);
@@ -50,12 +53,13 @@ meter_ask (int argc, char **argv)
       int64_t when_ns;
       struct pollfd wait = {fd, POLLIN, 0};
       sendto (fd, &question, length, 0, (struct sockaddr *) &peer, sizeof peer); /* no way yet: asked again below */
-      if (poll (&wait, 1, 200) <= 0)
+      if (poll (&wait, 1, 500) <= 0)
         continue;
       int n = meter_receive (fd, &answer, &when_ns, NULL);
-      if (n < 0 || answer.header.kind != METER_ANSWER || answer.header.run != question.header.run)
+      if (n < 0 || answer.header.kind != expected || answer.header.run != question.header.run)
         continue;
-      fwrite (answer.text, 1, n - sizeof answer.header, stdout);
+      if (command)
+        fwrite (answer.text, 1, n - sizeof answer.header, stdout);
       return answer.header.number;
     }
   fprintf (stderr, "meter: no answer from %s in %.0f s\n", to, wait_s);

@@ -60,3 +60,16 @@ initrd_make() {
 
 build_guest() { initrd_make guest "$LAB_SRC/guest-init" virtio_pci virtio_net evdev button; }
 build_vm() { initrd_make vm "$LAB_SRC/vm-init" virtio_pci virtiofs overlay virtio_rng; }
+
+# build_saved_guests FILE...: boots outside the VM, once, the guests that the scenarios boot, and keeps their state
+build_saved_guests() {
+  local pair missing=()
+  cmp -s /proc/sys/kernel/random/boot_id "$LAB_DIR/boot-id" || rm -rf "$LAB_DIR/guests"
+  cat /proc/sys/kernel/random/boot_id > "$LAB_DIR/boot-id"
+  mkdir -p "$LAB_DIR/guests"
+  for pair in $(sed -nE 's/^ *boot +([d-m]) +(h[0-9]) *$/\1:\2/p' "$@" | sort -u); do
+    [ "$(saved_guest "${pair%:*}" "${pair#*:}")" -nt "$LAB_DIR/guest.img" ] || missing+=("$pair")
+  done
+  [ ${#missing[@]} = 0 ] || LAB_KEEP='' LAB_SAVE="${missing[*]}" in_namespaces "$LAB_SRC/main" plain without "$LAB_SRC/lib/save-guests.sh" > "$LAB_DIR/guests/log" ||
+    echo "lab: the guests cannot boot outside the VM, see $LAB_DIR/guests/log; they boot inside, slowly"
+}

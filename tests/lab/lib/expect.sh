@@ -55,8 +55,8 @@ expect_soon() {
 
 # reaches FROM TO [COUNT]: does anything answer there? (reaches s d: a ping's answer; IPv4 and IPv6)
 reaches() {
-  on "$1" "$LAB_BIN/meter" ask --to "$(addr "$2")" --wait "${3:-5}" true > /dev/null 2>&1 &&
-    on "$1" "$LAB_BIN/meter" ask --to "$(addr6 "$2")" --wait "${3:-5}" true > /dev/null 2>&1
+  on "$1" "$LAB_BIN/meter" ask --to "$(addr "$2")" --wait "${3:-5}" > /dev/null 2>&1 &&
+    on "$1" "$LAB_BIN/meter" ask --to "$(addr6 "$2")" --wait "${3:-5}" > /dev/null 2>&1
 }
 
 # tunnel A B: an ordinary site-to-site IPsec between two hosts' guest networks, made by the administrator without virt-relay
@@ -66,7 +66,7 @@ tunnel() {
     a=${pair% *} b=${pair#* }
     [ "$LAB_TUNNEL" != plain ] || { tunnel_plain "$a" "$b"; continue; }
     on "$a" bash -c 'cat > /etc/swanctl/conf.d/lab-$1.conf && ip link add "t-$1" type xfrm dev eth0 if_id "$2" && ip link set "t-$1" up &&
-      ip route add "10.9.${1#h}.0/24" dev "t-$1" && ip -6 route add "fd00:9:${1#h}::/64" dev "t-$1" && swanctl --load-all' - "$b" "$((100 + ${b#h}))" << X > /dev/null
+      ip route add "10.9.${1#h}.0/24" dev "t-$1" && ip -6 route add "fd00:9:${1#h}::/64" dev "t-$1" && swanctl --load-all 2>&1' - "$b" "$((100 + ${b#h}))" << X > /dev/null
 connections { site-$b {
   version = 2
   local_addrs = $(addr "$a")

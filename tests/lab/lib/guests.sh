@@ -57,24 +57,34 @@ X
 # guest_answers GUEST HOST: the guest runs on the host that it belongs to, and answers there
 guest_answers() {
   [ "$(virsh_on "$2" domstate "$1" 2> /dev/null)" = running ] &&
-    on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 3 true > /dev/null 2>&1
+    on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 5 > /dev/null 2>&1
 }
 
-# boot GUEST HOST: the guest runs on HOST, belongs to its guest network, and answers. A guest that already is there is taken as it is.
+# boot GUEST HOST [--cold]: the guest runs on HOST, belongs to its guest network, and answers. A guest that already is there is taken as
+# it is. In the VM, where booting takes minutes, its state after a boot outside is restored; --cold: it boots nevertheless.
 boot() {
-  local g=$1 h=$2 dir=$LAB_RUN/guests/$1
-  if [ "$(cat "$dir/home" 2> /dev/null)" = "$h" ] && guest_answers "$g" "$h"; then
+  local g=$1 h=$2 dir=$LAB_RUN/guests/$1 saved
+  if [ "${3:-}" != --cold ] && [ "$(cat "$dir/home" 2> /dev/null)" = "$h" ] && guest_answers "$g" "$h"; then
     return
   fi
   gone "$g"
   mkdir -p "$dir"
-  : > "$dir/console"
+  echo "$h" > "$dir/home"
   guest_xml "$g" "$h" > "$dir/domain.xml"
   virsh_on "$h" define "$dir/domain.xml" > /dev/null
-  virsh_on "$h" start "$g" > /dev/null
-  echo "$h" > "$dir/home"
-  wait_for 240 guest_answers "$g" "$h" || die "guest $g on $h does not answer; its console: $(tail -3 "$dir/console")"
+  saved=$(saved_guest "$g" "$h")
+  if [ "${3:-}" != --cold ] && [ -n "${LAB_IN_VM:-}" ] && [ -e "$saved" ]; then
+    : > "$dir/console"
+    virsh_on "$h" restore "$saved" --running > /dev/null
+  else
+    virsh_on "$h" start "$g" > /dev/null
+    wait_for 400 grep -q listening "$dir/console" || die "guest $g on $h does not start; its console: $(tail -3 "$dir/console")"
+  fi
+  wait_for 120 guest_answers "$g" "$h" || die "guest $g on $h does not answer; its console: $(tail -3 "$dir/console")"
 }
+
+# Where a guest's state after its boot is kept, for the VM; of this boot of the machine only, because it holds the clock's rate
+saved_guest() { echo "$LAB_DIR/guests/$1-$2-$(cat "$LAB_DIR/boot-id").save"; }
 
 # gone GUEST: destroyed and undefined wherever it is
 gone() {

@@ -126,7 +126,8 @@ wait_charon() {
 }
 
 hosts_up() { # with|without
-  local h
+  local h kept=$LAB_RESULTS/.capabilities-$(uname -r)
+  [ ! -d "$kept" ] || cp -r "$kept" "$LAB_RUN/capabilities"
   underlay_up
   for h in $(hosts); do
     host_up "$h" "$1"
@@ -139,6 +140,15 @@ hosts_up() { # with|without
     wait_libvirtd "$h"
     start_events "$h"
   done
+  # The first libvirtd asks QEMU what it can do; the others take over its answers.
+  on h1 virsh -q -c qemu:///system domcapabilities > /dev/null || die "libvirtd on h1 cannot use QEMU, see its log"
+  if [ ! -d "$kept" ]; then
+    on h1 cp -r /var/cache/libvirt/qemu/capabilities "$LAB_RUN/"
+    cp -r "$LAB_RUN/capabilities" "$kept"
+    for h in $(hosts); do
+      on "$h" cp -r "$LAB_RUN/capabilities" /var/cache/libvirt/qemu/
+    done
+  fi
 }
 
 # cut A B, mend A B: no frame passes between two hosts, or passes again. mend without arguments: everywhere.
