@@ -459,12 +459,21 @@ test_changes_auth (Files *files, gconstpointer data)
 /* ---- the example ---- */
 
 static char *
+read_source (const char *name)
+{
+  g_autofree char *top = g_canonicalize_filename ("../../..", g_getenv ("VR_TEST_DATA"));
+  g_autofree char *path = g_build_filename (top, name, NULL);
+  g_autoptr (GError) error = NULL;
+  char *text = NULL;
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  return text;
+}
+
+static char *
 read_example (const Files *files)
 {
-  g_autofree char *path = g_canonicalize_filename ("../../../daemon/data/virt-relay.conf.example", g_getenv ("VR_TEST_DATA"));
-  char *text = NULL;
-  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  g_autofree char *original = text;
+  g_autofree char *original = read_source ("daemon/data/virt-relay.conf.example");
   g_auto (GStrv) parts = g_strsplit (original, "/etc/virt-relay.psk\n\n", -1); /* the key's value, not the comment's command */
   g_assert_cmpuint (g_strv_length (parts), ==, 2);
   return g_strdup_printf ("%s%s/psk\n\n%s", parts[0], files->dir, parts[1]);
@@ -497,6 +506,25 @@ test_example_states_defaults (Files *files, gconstpointer data)
   g_ptr_array_add (changes, NULL);
   assert_list ((char **) changes->pdata, "[host] networks [host] bridge [host] reach");
   g_assert_cmpstr (config->host->identity, ==, "h1.virt-relay");
+}
+
+/* Every key of the example, in virt-relay.conf(5). */
+static void
+test_manual_has_every_key (Files *files, gconstpointer data)
+{
+  g_autofree char *example = read_source ("daemon/data/virt-relay.conf.example");
+  g_autofree char *manual = read_source ("docs/man/virt-relay.conf.5");
+  g_autoptr (GRegex) keys = g_regex_new ("^#?([a-z-]+) = ", G_REGEX_MULTILINE, 0, NULL);
+  g_autoptr (GMatchInfo) match = NULL;
+  guint n = 0;
+  for (g_regex_match (keys, example, 0, &match); g_match_info_matches (match); g_match_info_next (match, NULL), n++)
+    {
+      g_autofree char *key = g_match_info_fetch (match, 1);
+      g_autofree char *entry = g_strdup_printf ("^\\.It Cm (.* )?%s( |$)", key);
+      g_test_message ("%s", key);
+      g_assert_true (g_regex_match_simple (entry, manual, G_REGEX_MULTILINE, 0));
+    }
+  g_assert_cmpuint (n, ==, 19);
 }
 
 #define ADD(path, function) g_test_add ("/config/" path, Files, NULL, files_set_up, function, files_tear_down)
@@ -541,5 +569,6 @@ main (int argc, char **argv)
   ADD ("changes/auth", test_changes_auth);
   ADD ("example/valid", test_example_is_valid);
   ADD ("example/states-defaults", test_example_states_defaults);
+  ADD ("manual-has-every-key", test_manual_has_every_key);
   return g_test_run ();
 }

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * virt-relayd: options, wiring, signals.
+ *
+ *   configuration -> kernel, log, tunnels, libvirt, hooks -> relay -> bus, systemd
+ *
+ * The relay connects itself to all parts first; then each part is started, and what it has to say arrives from the main loop. A stop goes
+ * the other way round and takes nothing away: routes, SAs and interfaces stay, and traffic goes on.
+ */
+#include <errno.h>
+#include <gio/gunixsocketaddress.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "daemon/bus/bus.h"
+#include "daemon/config.h"
+#include "daemon/logging.h"
+#include "daemon/names.h"
+#include "daemon/relay.h"
+#include "daemon/service.h"
+
+#define EXIT_USAGE 2
+#define READY_GRACE_S 15
+
+typedef struct {
+  char    *config;
+  gboolean check_config, flush, verbose, version;
+} Options;
+
+typedef struct {
+  const char     *config_file;
+  VrConfig       *config;
+  VrKernel       *kernel;
+  VrLog          *log;
+  VrTunnels      *tunnels;
+  VrVirt         *virt;
+  VrHookListener *hooks;
+  VrRelay        *relay;
+  VrBus          *bus;
+  VrService      *service;
+  GMainLoop      *loop;
+} Daemon;
+
+/* ---- signals ---- */
+
+static gboolean
+on_stop (gpointer data)
+{
+  Daemon *daemon = data;
+  g_message ("stopping; traffic goes on");
+  vr_service_stopping (daemon->service);
+  g_main_loop_quit (daemon->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+say_changes (GPtrArray *changes)
+{
+  if (changes->len == 0)
+    {
+      g_message ("configuration read again: nothing changed");
+      return;
+    }
+  g_ptr_array_add (changes, NULL);
+  g_autofree char *keys = g_strjoinv (", ", (char **) changes->pdata);
+  g_warning ("configuration changed, and counts from the next start on: %s; systemctl restart virt-relayd (traffic goes on)", keys);
+}
+
+static gboolean
+on_reload (gpointer data)
+{
+  Daemon *daemon = data;
+  g_autoptr (GError) error = NULL;
+  vr_service_reloading (daemon->service);
+  g_autoptr (VrConfig) config = vr_config_load (daemon->config_file, &error);
+  if (config == NULL)
+    g_warning ("configuration not taken, the old one stays: %s", error->message);
+  else
+    {
+      g_autoptr (GPtrArray) changes = vr_config_changes (daemon->config, config);
+      say_changes (changes);
+    }
+  vr_service_reloaded (daemon->service);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- the parts ---- */
+
+/*
+ * The default directory is ours to make. Another one is the administrator's: if it is not there, its storage is not mounted. Under the
+ * unit's ProtectSystem=strict it is read-only as long as nothing else was said, whatever the file system allows.
+ */
+static void
+prepare_log_directory (const char *directory)
+{
+  if (g_str_equal (directory, VR_LOG_DIR))
+    g_mkdir_with_parents (directory, 0700); /* what is wrong with it, the log says */
+  if (access (directory, W_OK) < 0 && errno == EROFS && g_getenv ("INVOCATION_ID") != NULL)
+    g_warning ("the migration log's directory %s is read-only here; if it is the unit that protects it: systemctl edit virt-relayd, "
+               "[Service] ReadWritePaths=%s", directory, directory);
+}
+
+static gboolean
+daemon_make (Daemon *daemon, GError **error)
+{
+  const VrConfig *config = daemon->config;
+  daemon->kernel = vr_kernel_new (error);
+  if (daemon->kernel == NULL)
+    return FALSE;
+  prepare_log_directory (config->log_directory);
+  daemon->log = vr_file_log_new (config->log_directory, config->host->name);
+  daemon->tunnels = vr_tunnels_new (daemon->kernel, config);
+  daemon->virt = vr_virt_new (config->libvirt_uri);
+  daemon->hooks = vr_hook_listener_new (NULL, NULL);
+  daemon->relay = vr_relay_new (config, daemon->kernel, daemon->log, daemon->tunnels, daemon->virt, daemon->hooks);
+  daemon->bus = vr_bus_new (daemon->relay, config->host->name, VR_VERSION);
+  daemon->service = vr_service_new (daemon->relay, READY_GRACE_S);
+  daemon->loop = g_main_loop_new (NULL, FALSE);
+  return TRUE;
+}
+
+static gboolean
+daemon_start (Daemon *daemon, GError **error)
+{
+  vr_relay_start (daemon->relay);
+  if (!vr_hook_listener_start (daemon->hooks, error)) /* first: a second virt-relayd ends here, and has touched nothing */
+    return FALSE;
+  vr_log_start (daemon->log);
+  vr_tunnels_start (daemon->tunnels);
+  vr_virt_start (daemon->virt);
+  vr_bus_start (daemon->bus);
+  return TRUE;
+}
+
+static void
+daemon_stop (Daemon *daemon)
+{
+  vr_bus_stop (daemon->bus);
+  vr_hook_listener_stop (daemon->hooks);
+  vr_relay_stop (daemon->relay);
+  vr_virt_stop (daemon->virt);
+  vr_tunnels_stop (daemon->tunnels);
+  vr_log_stop (daemon->log);
+}
+
+static void
+daemon_clear (Daemon *daemon)
+{
+  g_clear_pointer (&daemon->service, vr_service_free);
+  g_clear_object (&daemon->bus);
+  g_clear_object (&daemon->relay);
+  g_clear_object (&daemon->hooks);
+  g_clear_object (&daemon->virt);
+  g_clear_object (&daemon->tunnels);
+  g_clear_object (&daemon->log);
+  g_clear_object (&daemon->kernel);
+  g_clear_pointer (&daemon->loop, g_main_loop_unref);
+  g_clear_pointer (&daemon->config, vr_config_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Daemon, daemon_clear)
+
+static gboolean
+run (const char *config_file, GError **error)
+{
+  g_auto (Daemon) daemon = { .config_file = config_file };
+  daemon.config = vr_config_load (config_file, error);
+  if (daemon.config == NULL || !daemon_make (&daemon, error) || !daemon_start (&daemon, error))
+    return FALSE;
+
+  g_unix_signal_add (SIGTERM, on_stop, &daemon);
+  g_unix_signal_add (SIGINT, on_stop, &daemon);
+  g_unix_signal_add (SIGHUP, on_reload, &daemon);
+  g_message ("version %s, host %s", VR_VERSION, daemon.config->host->name);
+  g_main_loop_run (daemon.loop);
+  daemon_stop (&daemon);
+  return TRUE;
+}
+
+/* ---- --check-config, --flush ---- */
+
+static gboolean
+check_config (const char *config_file, GError **error)
+{
+  g_autoptr (VrConfig) config = vr_config_load (config_file, error);
+  if (config == NULL)
+    return FALSE;
+  printf ("%s is right\n", config_file);
+  return TRUE;
+}
+
+/* Does a virt-relayd run here? It would put back what a flush takes away. */
+static gboolean
+somebody_listens (void)
+{
+  const char *path = g_getenv (VR_ENV_HOOK_SOCKET);
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path != NULL ? path : VR_HOOK_SOCKET);
+  g_autoptr (GSocketConnection) connection = g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, NULL);
+  return connection != NULL;
+}
+
+static gboolean
+flush_kernel (GError **error)
+{
+  if (somebody_listens ())
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                   "virt-relayd is running and would put everything back: systemctl stop virt-relayd, then flush");
+      return FALSE;
+    }
+  g_autoptr (VrKernel) kernel = vr_kernel_new (error);
+  return kernel != NULL && vr_kernel_flush (kernel, error);
+}
+
+/* ---- options ---- */
+
+static gboolean
+parse (Options *options, int argc, char **argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config, "read FILE in place of " VR_CONFIG_FILE, "FILE" },
+    { "check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config, "read the configuration, say what is wrong with it, and end", NULL },
+    { "flush", 0, 0, G_OPTION_ARG_NONE, &options->flush, "take everything of virt-relay's out of the kernel, and end", NULL },
+    { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "say more", NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version, and end", NULL },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_option_context_set_summary (context, "virt-relay's daemon. virt-relayd(8) is its manual, virt-relay.conf(5) that of its configuration.");
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, error))
+    return FALSE;
+  if (argc > 1)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "\"%s\": no arguments are taken", argv[1]);
+      return FALSE;
+    }
+  if (options->check_config && options->flush)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "--check-config and --flush go one at a time");
+      return FALSE;
+    }
+  return TRUE;
+}
+
+int
+main (int argc, char **argv)
+{
+  Options options = { NULL };
+  g_autoptr (GError) error = NULL;
+  gboolean ok;
+
+  if (!parse (&options, argc, argv, &error))
+    {
+      fprintf (stderr, "virt-relayd: %s; virt-relayd --help says how to call it\n", error->message);
+      return EXIT_USAGE;
+    }
+  if (options.version)
+    {
+      printf ("virt-relayd %s\n", VR_VERSION);
+      return EXIT_SUCCESS;
+    }
+
+  signal (SIGPIPE, SIG_IGN); /* charon and hooks may close while they are written to */
+  vr_logging_init (options.verbose);
+  const char *config_file = options.config != NULL ? options.config : VR_CONFIG_FILE;
+  if (options.check_config)
+    ok = check_config (config_file, &error);
+  else if (options.flush)
+    ok = flush_kernel (&error);
+  else
+    ok = run (config_file, &error);
+  if (!ok)
+    fprintf (stderr, "virt-relayd: %s\n", error->message);
+  g_free (options.config);
+  return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
