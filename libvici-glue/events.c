@@ -2,7 +2,8 @@
 /* charon's events as signals of VrVici. Each event about an SA has one section, named after the connection, with the IKE_SA in it. */
 #include "private.h"
 
-const char *const vr_vici_event_names[] = { "ike-updown", "child-updown", "ike-rekey", "child-rekey", "log", NULL };
+const char *const vr_vici_event_names[] = { "ike-updown", "child-updown", "ike-rekey", "child-rekey", "log", "list-sa", NULL };
+const char *const vr_vici_stream_names[] = { "list-sa", NULL };
 
 enum { IKE_UPDOWN, CHILD_UPDOWN, IKE_REKEY, CHILD_REKEY, LOG, N_SIGNALS };
 static guint signals[N_SIGNALS];

@@ -1,452 +1,452 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The only file that talks to charon. libvici waits for answers without a time limit, so each connection has a thread of its own that may
- * get stuck, and the owner, in the main loop, never waits for it: it queues jobs, reads reports, and looks at the clock
- * (vr_vici_link_is_overdue). A link that is stuck is stopped: nobody listens to it any more, its thread stays behind in libvici and ends
- * when charon wakes (SIGCONT) or dies, which it reports as ENDED. It cannot be ended from outside: libvici does not give its
- * socket, and closing a connection that a thread waits on is a use after free.
+ * VICI has no numbers that tie an answer to its command, so one thing is asked at a time (asked), the rest waits (queue), and an answer that
+ * does not fit what was asked ends the connection, as does everything malformed. Events come at any time. An answer that does not come
+ * cannot be skipped: the owner looks at the clock (vr_vici_link_is_overdue) and frees the link.
  *
- * Threads: the owner's; the link's own (run); libvici's, which calls on_event with the connection locked. The lock guards what they
- * share, and is never held across a call into libvici. Only the link's own thread touches conn.
+ * Opening is asking, too: "version", to see that it is charon who listens, then one registration for each event, then it is up.
  *
- * Signals: all are blocked in the link's thread and in libvici's, so the program's handlers run in its own threads. This also keeps
- * SIGPIPE, which a write to a charon that is gone raises in the writing thread, away from the process; the write says EPIPE.
+ * The socket is non-blocking. Each time it is readable one buffer full is read and its packets are handed out, so a flood leaves the main
+ * loop to others. GSocket sends without SIGPIPE.
  *
- * Invariant: a thread posts ENDED exactly once, as its last report.
+ * Why not libvici: this was built on strongSwan's libvici 5.9.8 first, one thread and one blocking call each. It cannot be made to keep
+ * our promises. With two connections in one process its watcher thread frees list entries that it goes on using (valgrind shows it; a
+ * process died within 20 restarts of charon). With one, a charon that dies during a command is missed in about 1 of 100 cases: the reader
+ * takes an old EAGAIN for its own and spins, and vici_submit() never returns. It has no time limits and no way to close a connection that
+ * is being waited on.
  */
 #include "link.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
+#include <gio/gunixsocketaddress.h>
 #include <string.h>
 #include <sys/un.h>
 
-#include "inbox.h"
 #include "vici.h"
 #include "wire.h"
 
+#define BUFFER_LEN (64 * 1024)
+
+typedef enum { ASK_VERSION, ASK_EVENT, ASK_COMMAND } AskKind;
+
 typedef struct {
-  guint64        id;
-  char          *command;
-  VrViciMessage *request;
-  guint          limit_ms;
-} Job;
+  AskKind     kind;
+  guint64     id;
+  char       *name;   /* of the command or event */
+  GByteArray *packet; /* may hold a secret */
+  guint       limit_ms;
+} Ask;
 
 struct _VrViciLink {
-  gatomicrefcount    refs;
-  char              *uri;
-  const char *const *events;
-  gboolean           streaming;
-  guint              hang_ms;
-  VrViciInbox       *inbox;
-  vici_conn_t       *conn;
+  gatomicrefcount        refs; /* the owner's, and one while a function of the owner's may be running */
+  char                  *uri;
+  GMainContext          *context;
+  const char *const     *streams;
+  const VrViciLinkFuncs *funcs; /* NULL: freed, or down */
+  gpointer               user_data;
 
-  GMutex     lock;
-  GCond      wake;        /* a job, or stopping */
-  GQueue     jobs;
-  gint64     overdue_at;  /* monotonic; 0: idle */
-  gboolean   stopping;
-  gboolean   hung;
-  GPtrArray *streamed;    /* not NULL while a job of a streaming link runs */
-  GError    *stream_error; /* one of them was malformed */
+  GCancellable *connecting;
+  GSocket      *socket; /* NULL: not yet connected */
+  GSource      *readable, *writable;
+  GByteArray   *in;
+  Ask          *asked;  /* sent, or being sent */
+  gsize         n_sent; /* bytes of it */
+  GPtrArray    *streamed;
+  GQueue        queue;  /* of Ask */
+  gint64        overdue_at; /* monotonic; 0: nothing is being asked */
 };
 
 static void
-job_free (gpointer data)
+ask_free (gpointer data)
 {
-  Job *job = data;
+  Ask *ask = data;
 
-  g_free (job->command);
-  vr_vici_message_free (job->request);
-  g_free (job);
+  if (ask == NULL)
+    return;
+  explicit_bzero (ask->packet->data, ask->packet->len);
+  g_byte_array_unref (ask->packet);
+  g_free (ask->name);
+  g_free (ask);
 }
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Job, job_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Ask, ask_free)
 
-VrViciLink *
-vr_vici_link_ref (VrViciLink *link)
+static VrViciLink *
+link_ref (VrViciLink *link)
 {
   g_atomic_ref_count_inc (&link->refs);
   return link;
 }
 
-void
-vr_vici_link_unref (VrViciLink *link)
+static void
+link_unref (VrViciLink *link)
 {
   if (!g_atomic_ref_count_dec (&link->refs))
     return;
+  ask_free (link->asked);
+  g_queue_clear_full (&link->queue, ask_free); /* not sooner: once down, the owner still asks what was not sent */
   g_free (link->uri);
-  vr_vici_inbox_unref (link->inbox);
-  g_queue_clear_full (&link->jobs, job_free);
-  g_clear_pointer (&link->streamed, g_ptr_array_unref);
-  g_clear_error (&link->stream_error);
-  g_mutex_clear (&link->lock);
-  g_cond_clear (&link->wake);
+  g_main_context_unref (link->context);
+  g_byte_array_unref (link->in);
+  g_ptr_array_unref (link->streamed);
   g_free (link);
 }
 
-static void
-block_signals (sigset_t *old)
-{
-  sigset_t all;
+typedef VrViciLink LinkRef;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (LinkRef, link_unref)
 
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, old);
+static void
+clear_source (GSource **source)
+{
+  if (*source == NULL)
+    return;
+  g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
 }
 
-/* libstrongswan would write each failed connection attempt and each malformed message to stderr; all that comes as errors here. */
 static void
-silence_libstrongswan (void)
+shut (VrViciLink *link)
 {
-  void (*set_level) (int level) = NULL;
-
-  *(void **) &set_level = dlsym (RTLD_DEFAULT, "dbg_default_set_level");
-  if (set_level != NULL)
-    set_level (-1);
+  link->funcs = NULL;
+  link->overdue_at = 0;
+  g_cancellable_cancel (link->connecting);
+  g_clear_object (&link->connecting);
+  clear_source (&link->readable);
+  clear_source (&link->writable);
+  if (link->socket != NULL)
+    g_socket_close (link->socket, NULL);
+  g_clear_object (&link->socket);
 }
 
 void
-vr_vici_link_init (void)
+vr_vici_link_free (VrViciLink *link)
 {
-  static gsize done;
-  sigset_t old;
-
-  if (!g_once_init_enter (&done))
+  if (link == NULL)
     return;
-  block_signals (&old);
-  vici_init ();
-  pthread_sigmask (SIG_SETMASK, &old, NULL);
-  silence_libstrongswan ();
-  g_once_init_leave (&done, 1);
-}
-
-/* Takes over what is not NULL. A stopped link's reports are dropped, but for ENDED. */
-static void
-post (VrViciLink *link, VrViciReportKind kind, guint64 id, const char *event, VrViciMessage *message, GPtrArray *streamed,
-      GError *error)
-{
-  VrViciReport *report = g_new0 (VrViciReport, 1);
-  gboolean stopping;
-
-  report->kind = kind;
-  report->link = vr_vici_link_ref (link);
-  report->id = id;
-  report->event = g_strdup (event);
-  report->message = message;
-  report->streamed = streamed;
-  report->error = error;
-
-  g_mutex_lock (&link->lock);
-  stopping = link->stopping;
-  g_mutex_unlock (&link->lock);
-  if (stopping && kind != VR_VICI_REPORT_ENDED)
-    vr_vici_report_free (report);
-  else
-    vr_vici_inbox_post (link->inbox, report);
+  shut (link);
+  link_unref (link);
 }
 
 static void
-on_event (void *user, char *name, vici_res_t *res)
+go_down (VrViciLink *link, GError *error)
 {
-  VrViciLink *link = user;
-  g_autoptr (GError) error = NULL;
-  VrViciMessage *message = vr_vici_wire_parse (res, &error);
+  const VrViciLinkFuncs *funcs = link->funcs;
+  g_autoptr (GError) why = error;
 
-  if (!link->streaming)
-    {
-      post (link, VR_VICI_REPORT_EVENT, 0, name, message, NULL, g_steal_pointer (&error));
-      return;
-    }
-  g_mutex_lock (&link->lock);
-  if (message != NULL && link->streamed != NULL)
-    g_ptr_array_add (link->streamed, message);
-  else
-    vr_vici_message_free (message);
-  if (error != NULL && link->stream_error == NULL)
-    link->stream_error = g_steal_pointer (&error);
-  g_mutex_unlock (&link->lock);
+  if (funcs == NULL)
+    return;
+  shut (link);
+  funcs->down (why, link->user_data);
 }
 
 static void
-set_overdue (VrViciLink *link, guint limit_ms)
+go_down_lost (VrViciLink *link, const char *why)
 {
-  g_mutex_lock (&link->lock);
-  link->overdue_at = limit_ms != 0 ? g_get_monotonic_time () + (gint64) limit_ms * 1000 : 0;
-  g_mutex_unlock (&link->lock);
+  go_down (link, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_LOST, "lost the connection to charon at %s%s%s: %s", link->uri,
+                              link->asked != NULL ? " during " : "", link->asked != NULL ? link->asked->name : "", why));
 }
 
-static GError *
-lost (VrViciLink *link, const char *what, int saved_errno)
+static void
+go_down_nonsense (VrViciLink *link, const char *what)
 {
-  /* libvici 5.9.8 leaves whatever errno was there when charon closes the connection. */
-  const char *why = saved_errno == EBADMSG ? "charon sent garbage" : "charon closed the connection; was it restarted?";
-
-  return g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_LOST, "lost charon at %s during %s: %s", link->uri, what, why);
+  go_down (link, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL,
+                              "what listens at %s does not talk like charon (%s); is the address right, is strongSwan 5.9.8 or newer?",
+                              link->uri, what));
 }
 
-/* NULL and no error: charon does not know the command. */
-static VrViciMessage *
-ask (VrViciLink *link, const char *command, const VrViciMessage *request, GError **error)
-{
-  VrViciMessage *answer;
-  vici_res_t *res;
-
-  errno = 0;
-  res = vici_submit (vr_vici_wire_request (command, request), link->conn);
-  if (res == NULL)
-    {
-      if (errno != ENOENT)
-        g_propagate_error (error, lost (link, command, errno));
-      return NULL;
-    }
-  answer = vr_vici_wire_parse (res, error);
-  vici_free_res (res);
-  return answer;
-}
-
-/* Whether charon answers, and answers what it was asked. */
-static gboolean
-ask_version (VrViciLink *link, GError **error)
-{
-  g_autoptr (GError) why = NULL;
-  g_autoptr (VrViciMessage) answer = ask (link, "version", NULL, &why);
-
-  if (answer != NULL && vr_vici_message_get (answer, "version") != NULL)
-    return TRUE;
-  if (why != NULL)
-    g_propagate_error (error, g_steal_pointer (&why));
-  else
-    g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL,
-                 "what listens at %s does not answer like charon; does vici_uri point at charon's socket?", link->uri);
-  return FALSE;
-}
+/* Sending */
 
 static gboolean
-check_uri (const char *uri, GError **error)
-{
-  gsize path_max = sizeof ((struct sockaddr_un *) NULL)->sun_path - 1;
-
-  if (g_str_has_prefix (uri, "tcp://"))
-    return TRUE;
-  if (g_str_has_prefix (uri, "unix://") && strlen (uri) - strlen ("unix://") <= path_max)
-    return TRUE;
-  g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_INVALID,
-               "cannot connect to charon at \"%s\": it must be unix://PATH, with a path of at most %zu bytes, or tcp://HOST:PORT", uri,
-               path_max);
-  return FALSE;
-}
-
-static gboolean
-open_connection (VrViciLink *link, GError **error)
-{
-  if (!check_uri (link->uri, error))
-    return FALSE;
-  errno = 0;
-  link->conn = vici_connect (link->uri);
-  if (link->conn == NULL)
-    {
-      g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_NOT_CONNECTED,
-                   "cannot connect to charon at %s: %s; does it run? (systemctl status strongswan)", link->uri,
-                   errno != 0 ? g_strerror (errno) : "bad address");
-      return FALSE;
-    }
-  if (!ask_version (link, error))
-    return FALSE;
-  for (const char *const *event = link->events; *event != NULL; event++)
-    {
-      errno = 0;
-      if (vici_register (link->conn, (char *) *event, on_event, link) == 0)
-        continue;
-      if (errno == ENOENT)
-        g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL, "charon at %s knows no event \"%s\"; strongSwan 5.9.8 or newer is needed",
-                     link->uri, *event);
-      else
-        g_propagate_error (error, lost (link, *event, errno));
-      return FALSE;
-    }
-  return TRUE;
-}
-
-static Job *
-next_job (VrViciLink *link)
-{
-  Job *job;
-
-  g_mutex_lock (&link->lock);
-  link->overdue_at = 0;
-  while (!link->stopping && g_queue_is_empty (&link->jobs))
-    g_cond_wait (&link->wake, &link->lock);
-  job = link->stopping ? NULL : g_queue_pop_head (&link->jobs);
-  if (job != NULL)
-    {
-      link->overdue_at = g_get_monotonic_time () + (gint64) job->limit_ms * 1000;
-      if (link->streaming)
-        link->streamed = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_vici_message_free);
-    }
-  g_mutex_unlock (&link->lock);
-  return job;
-}
-
-/* FALSE: the connection is no good any more. */
-static gboolean
-run_job (VrViciLink *link, const Job *job, GError **error)
-{
-  g_autoptr (GError) why = NULL;
-  g_autoptr (GPtrArray) streamed = NULL;
-  g_autoptr (GError) stream_error = NULL;
-  g_autoptr (VrViciMessage) answer = ask (link, job->command, job->request, &why);
-
-  g_mutex_lock (&link->lock);
-  streamed = g_steal_pointer (&link->streamed);
-  stream_error = g_steal_pointer (&link->stream_error);
-  g_mutex_unlock (&link->lock);
-
-  if (answer == NULL && why == NULL)
-    {
-      /* libvici says the same when charon goes away and an old errno happens to be ENOENT; this tells the two apart. */
-      if (!ask_version (link, error))
-        return FALSE;
-      g_set_error (&why, VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL, "charon at %s does not know the command %s", link->uri, job->command);
-    }
-  else if (answer == NULL || stream_error != NULL)
-    {
-      g_propagate_error (error, why != NULL ? g_steal_pointer (&why) : g_steal_pointer (&stream_error));
-      return FALSE;
-    }
-  post (link, VR_VICI_REPORT_ANSWER, job->id, NULL, g_steal_pointer (&answer), g_steal_pointer (&streamed), g_steal_pointer (&why));
-  return TRUE;
-}
-
-static gpointer
-run (gpointer data)
+on_writable (GSocket *socket, GIOCondition condition, gpointer data)
 {
   VrViciLink *link = data;
+  g_autoptr (GError) error = NULL;
+  gssize n;
+
+  while (link->n_sent < link->asked->packet->len)
+    {
+      n = g_socket_send (link->socket, (const char *) link->asked->packet->data + link->n_sent, link->asked->packet->len - link->n_sent, NULL,
+                         &error);
+      if (n < 0 && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+        return G_SOURCE_CONTINUE;
+      if (n < 0)
+        {
+          /* charon closed it: reading says so, after what it still had to say */
+          clear_source (&link->writable);
+          return G_SOURCE_REMOVE;
+        }
+      link->n_sent += (gsize) n;
+    }
+  clear_source (&link->writable);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+ask_next (VrViciLink *link)
+{
+  link->overdue_at = 0;
+  if (link->asked != NULL || g_queue_is_empty (&link->queue))
+    return;
+  link->asked = g_queue_pop_head (&link->queue);
+  link->n_sent = 0;
+  link->overdue_at = g_get_monotonic_time () + (gint64) link->asked->limit_ms * 1000;
+  link->writable = g_socket_create_source (link->socket, G_IO_OUT, NULL);
+  g_source_set_callback (link->writable, G_SOURCE_FUNC (on_writable), link, NULL);
+  g_source_attach (link->writable, link->context);
+}
+
+static void
+add_ask (VrViciLink *link, AskKind kind, guint64 id, const char *name, const VrViciMessage *message, guint limit_ms)
+{
+  Ask *ask = g_new0 (Ask, 1);
+
+  ask->kind = kind;
+  ask->id = id;
+  ask->name = g_strdup (name);
+  ask->packet = vr_vici_packet_encode (kind == ASK_EVENT ? VR_VICI_EVENT_REGISTER : VR_VICI_CMD_REQUEST, name, message);
+  ask->limit_ms = limit_ms;
+  g_queue_push_tail (&link->queue, ask);
+}
+
+/* Receiving */
+
+static void
+take_answer (VrViciLink *link, const VrViciPacket *packet)
+{
+  const VrViciLinkFuncs *funcs = link->funcs;
+  g_autoptr (Ask) asked = g_steal_pointer (&link->asked);
+  g_autoptr (GPtrArray) streamed = g_steal_pointer (&link->streamed);
+  g_autoptr (GError) why = NULL;
+
+  link->streamed = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_vici_message_free);
+  ask_next (link);
+  if (asked->kind == ASK_COMMAND)
+    {
+      if (packet->type == VR_VICI_CMD_UNKNOWN)
+        why = g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL, "charon at %s does not know the command %s", link->uri, asked->name);
+      funcs->answer (asked->id, packet->message, streamed, why, link->user_data);
+    }
+  else if (packet->type == VR_VICI_EVENT_UNKNOWN)
+    go_down (link, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL,
+                                "charon at %s knows no event \"%s\"; strongSwan 5.9.8 or newer is needed", link->uri, asked->name));
+  else if (asked->kind == ASK_VERSION && (packet->message == NULL || vr_vici_message_get (packet->message, "version") == NULL))
+    go_down_nonsense (link, "no version");
+  else if (link->asked == NULL)
+    funcs->up (link->user_data);
+}
+
+static gboolean
+fits (const VrViciLink *link, VrViciPacketType type)
+{
+  if (link->asked == NULL || link->n_sent < link->asked->packet->len)
+    return FALSE;
+  if (link->asked->kind == ASK_EVENT)
+    return type == VR_VICI_EVENT_CONFIRM || type == VR_VICI_EVENT_UNKNOWN;
+  return type == VR_VICI_CMD_RESPONSE || type == VR_VICI_CMD_UNKNOWN;
+}
+
+static void
+take_packet (VrViciLink *link, const guint8 *data, gsize len)
+{
+  g_auto (VrViciPacket) packet = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  if (!vr_vici_packet_decode (data, len, &packet, &error))
+    go_down_nonsense (link, error->message);
+  else if (packet.type == VR_VICI_EVENT && g_strv_contains (link->streams, packet.name))
+    {
+      if (link->asked != NULL)
+        g_ptr_array_add (link->streamed, g_steal_pointer (&packet.message));
+    }
+  else if (packet.type == VR_VICI_EVENT)
+    link->funcs->event (packet.name, packet.message, link->user_data);
+  else if (fits (link, packet.type))
+    take_answer (link, &packet);
+  else
+    go_down_nonsense (link, "an answer to nothing");
+}
+
+/* Hands out the complete packets of the buffer and keeps the rest. */
+static void
+take_packets (VrViciLink *link)
+{
+  gsize start = 0;
+
+  while (link->funcs != NULL && link->in->len - start >= VR_VICI_HEADER_LEN)
+    {
+      guint32 len;
+
+      memcpy (&len, link->in->data + start, sizeof len);
+      len = GUINT32_FROM_BE (len);
+      if (len == 0 || len > VR_VICI_PACKET_MAX)
+        {
+          go_down_nonsense (link, "a packet of impossible length");
+          return;
+        }
+      if (link->in->len - start - VR_VICI_HEADER_LEN < len)
+        break;
+      take_packet (link, link->in->data + start + VR_VICI_HEADER_LEN, len);
+      start += VR_VICI_HEADER_LEN + len;
+    }
+  if (start > 0)
+    g_byte_array_remove_range (link->in, 0, (guint) start);
+}
+
+static gboolean
+on_readable (GSocket *socket, GIOCondition condition, gpointer data)
+{
+  g_autoptr (LinkRef) link = link_ref (data);
+  g_autoptr (GError) error = NULL;
+  guint old_len = link->in->len;
+  gssize n;
+
+  g_byte_array_set_size (link->in, old_len + BUFFER_LEN);
+  n = g_socket_receive (link->socket, (char *) link->in->data + old_len, BUFFER_LEN, NULL, &error);
+  g_byte_array_set_size (link->in, old_len + (guint) MAX (n, 0));
+  if (n < 0 && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+    return G_SOURCE_CONTINUE;
+  if (n < 0)
+    go_down_lost (link, error->message);
+  else if (n == 0)
+    go_down_lost (link, "charon closed it; was it stopped or restarted? (systemctl status strongswan)");
+  else
+    take_packets (link);
+  return G_SOURCE_CONTINUE; /* if the link went down, its source is destroyed already */
+}
+
+/* Connecting */
+
+static void
+start_talking (VrViciLink *link, GSocketConnection *connection)
+{
+  link->socket = g_object_ref (g_socket_connection_get_socket (connection));
+  g_socket_set_blocking (link->socket, FALSE);
+  g_socket_set_timeout (link->socket, 0);
+  link->readable = g_socket_create_source (link->socket, G_IO_IN, NULL);
+  g_source_set_callback (link->readable, G_SOURCE_FUNC (on_readable), link, NULL);
+  g_source_attach (link->readable, link->context);
+  ask_next (link);
+}
+
+static void
+on_connected (GObject *client, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (LinkRef) link = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketConnection) connection = g_socket_client_connect_finish (G_SOCKET_CLIENT (client), result, &error);
+
+  if (link->funcs == NULL)
+    return;
+  if (connection != NULL)
+    start_talking (link, connection);
+  else
+    go_down (link, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_NOT_CONNECTED,
+                                "cannot connect to charon at %s: %s; does it run? (systemctl status strongswan)", link->uri,
+                                error->message));
+}
+
+static GSocketConnectable *
+parse_uri (const char *uri, GError **error)
+{
+  g_autoptr (GError) why = NULL;
+  GSocketConnectable *address = NULL;
+
+  if (g_str_has_prefix (uri, "unix:///") && strlen (uri) - strlen ("unix://") < sizeof ((struct sockaddr_un *) NULL)->sun_path)
+    return G_SOCKET_CONNECTABLE (g_unix_socket_address_new (uri + strlen ("unix://")));
+  if (g_str_has_prefix (uri, "tcp://"))
+    address = g_network_address_parse (uri + strlen ("tcp://"), 4502, &why);
+  if (address == NULL)
+    g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_INVALID,
+                 "cannot connect to charon at \"%s\": it must be unix:///PATH, with a path of at most %zu bytes, or tcp://HOST:PORT", uri,
+                 sizeof ((struct sockaddr_un *) NULL)->sun_path - 1);
+  return address;
+}
+
+static gboolean
+connect_now (gpointer data)
+{
+  VrViciLink *link = data;
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GSocketConnectable) address = NULL;
   GError *error = NULL;
 
-  block_signals (NULL);
-  if (open_connection (link, &error))
+  clear_source (&link->writable);
+  address = parse_uri (link->uri, &error);
+  if (address == NULL)
     {
-      post (link, VR_VICI_REPORT_UP, 0, NULL, NULL, NULL, NULL);
-      while (error == NULL)
-        {
-          g_autoptr (Job) job = next_job (link);
-
-          if (job == NULL)
-            break;
-          run_job (link, job, &error);
-        }
+      go_down (link, error);
+      return G_SOURCE_REMOVE;
     }
-  if (error != NULL)
-    post (link, VR_VICI_REPORT_DOWN, 0, NULL, NULL, NULL, error);
-  set_overdue (link, link->hang_ms);
-  if (link->conn != NULL)
-    vici_disconnect (link->conn);
-  set_overdue (link, 0);
-  post (link, VR_VICI_REPORT_ENDED, 0, NULL, NULL, NULL, NULL);
-  vr_vici_link_unref (link);
-  return NULL;
+  g_socket_client_set_enable_proxy (client, FALSE);
+  g_main_context_push_thread_default (link->context);
+  g_socket_client_connect_async (client, address, link->connecting, on_connected, link_ref (link));
+  g_main_context_pop_thread_default (link->context);
+  return G_SOURCE_REMOVE;
 }
 
 VrViciLink *
-vr_vici_link_new (const char *uri, const char *const *events, gboolean streaming, guint hang_ms, VrViciInbox *inbox)
+vr_vici_link_new (const char *uri, const char *const *events, const char *const *streams, guint hang_ms, GMainContext *context,
+                  const VrViciLinkFuncs *funcs, gpointer user_data)
 {
   VrViciLink *link = g_new0 (VrViciLink, 1);
 
   g_atomic_ref_count_init (&link->refs);
-  g_mutex_init (&link->lock);
-  g_cond_init (&link->wake);
-  g_queue_init (&link->jobs);
   link->uri = g_strdup (uri);
-  link->events = events;
-  link->streaming = streaming;
-  link->hang_ms = hang_ms;
-  link->inbox = vr_vici_inbox_ref (inbox);
-  set_overdue (link, hang_ms);
-  g_thread_unref (g_thread_new ("vici", run, vr_vici_link_ref (link)));
+  link->context = g_main_context_ref (context);
+  link->streams = streams;
+  link->funcs = funcs;
+  link->user_data = user_data;
+  link->connecting = g_cancellable_new ();
+  link->in = g_byte_array_new ();
+  link->streamed = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_vici_message_free);
+  g_queue_init (&link->queue);
+  link->overdue_at = g_get_monotonic_time () + (gint64) hang_ms * 1000;
+  add_ask (link, ASK_VERSION, 0, "version", NULL, hang_ms);
+  for (const char *const *event = events; *event != NULL; event++)
+    add_ask (link, ASK_EVENT, 0, *event, NULL, hang_ms);
+
+  /* from the main loop, so that the owner has its link before it hears of it */
+  link->writable = g_idle_source_new ();
+  g_source_set_priority (link->writable, G_PRIORITY_DEFAULT);
+  g_source_set_callback (link->writable, connect_now, link, NULL);
+  g_source_attach (link->writable, context);
   return link;
 }
 
 void
-vr_vici_link_submit (VrViciLink *link, guint64 id, const char *command, VrViciMessage *request, guint limit_ms)
+vr_vici_link_submit (VrViciLink *link, guint64 id, const char *command, const VrViciMessage *message, guint limit_ms)
 {
-  Job *job = g_new0 (Job, 1);
-
-  job->id = id;
-  job->command = g_strdup (command);
-  job->request = request;
-  job->limit_ms = limit_ms;
-  g_mutex_lock (&link->lock);
-  g_queue_push_tail (&link->jobs, job);
-  g_cond_signal (&link->wake);
-  g_mutex_unlock (&link->lock);
+  if (link->funcs == NULL)
+    return;
+  add_ask (link, ASK_COMMAND, id, command, message, limit_ms);
+  if (link->asked == NULL)
+    ask_next (link);
 }
 
 gboolean
 vr_vici_link_withdraw (VrViciLink *link, guint64 id)
 {
-  g_autoptr (Job) found = NULL;
+  for (GList *l = link->queue.head; l != NULL; l = l->next)
+    {
+      g_autoptr (Ask) ask = l->data;
 
-  g_mutex_lock (&link->lock);
-  for (GList *l = link->jobs.head; l != NULL && found == NULL; l = l->next)
-    if (((Job *) l->data)->id == id)
-      {
-        found = l->data;
-        g_queue_delete_link (&link->jobs, l);
-        break;
-      }
-  g_mutex_unlock (&link->lock);
-  return found != NULL;
+      if (ask->kind == ASK_COMMAND && ask->id == id)
+        {
+          g_queue_delete_link (&link->queue, l);
+          return TRUE;
+        }
+      g_steal_pointer (&ask);
+    }
+  return FALSE;
 }
 
 gboolean
 vr_vici_link_is_idle (VrViciLink *link)
 {
-  gboolean idle;
-
-  g_mutex_lock (&link->lock);
-  idle = link->overdue_at == 0 && g_queue_is_empty (&link->jobs);
-  g_mutex_unlock (&link->lock);
-  return idle;
-}
-
-static gboolean
-is_overdue_locked (VrViciLink *link)
-{
-  return link->overdue_at != 0 && g_get_monotonic_time () > link->overdue_at;
+  return link->asked == NULL && g_queue_is_empty (&link->queue);
 }
 
 gboolean
 vr_vici_link_is_overdue (VrViciLink *link)
 {
-  gboolean overdue;
-
-  g_mutex_lock (&link->lock);
-  overdue = is_overdue_locked (link);
-  g_mutex_unlock (&link->lock);
-  return overdue;
-}
-
-void
-vr_vici_link_stop (VrViciLink *link)
-{
-  g_mutex_lock (&link->lock);
-  link->stopping = TRUE;
-  link->hung = is_overdue_locked (link);
-  g_queue_clear_full (&link->jobs, job_free);
-  g_cond_signal (&link->wake);
-  g_mutex_unlock (&link->lock);
-  vr_vici_link_unref (link);
-}
-
-gboolean
-vr_vici_link_was_hung (VrViciLink *link)
-{
-  gboolean hung;
-
-  g_mutex_lock (&link->lock);
-  hung = link->hung;
-  g_mutex_unlock (&link->lock);
-  return hung;
+  return link->overdue_at != 0 && g_get_monotonic_time () > link->overdue_at;
 }

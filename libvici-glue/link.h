@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One connection to charon with the thread that drives it, and the inbox through which threads tell the main loop. A link lives once:
- * it connects, registers its events, says UP, runs jobs, and ends. The owner makes another one then. See link.c.
+ * One connection to charon. It lives once: it connects, asks for the version, registers its events, is up, runs commands one after the
+ * other, and goes down; its owner makes another one then. One thread, whose main context is given; nothing blocks. See link.c.
  */
 #pragma once
 
@@ -11,64 +11,40 @@
 
 G_BEGIN_DECLS
 
-typedef struct _VrViciLink  VrViciLink;
-typedef struct _VrViciInbox VrViciInbox;
+typedef struct _VrViciLink VrViciLink;
 
-typedef enum {
-  VR_VICI_REPORT_UP,     /* connected, events registered, charon answered */
-  VR_VICI_REPORT_DOWN,   /* error: it could not connect, lost the connection, or got garbage; ENDED follows */
-  VR_VICI_REPORT_ANSWER, /* id; message and streamed, or error: charon does not know that job's command */
-  VR_VICI_REPORT_EVENT,  /* event; message, or error: it is malformed */
-  VR_VICI_REPORT_ENDED,  /* the thread is gone: the last report of a link */
-} VrViciReportKind;
-
+/* Any of them may call vr_vici_link_free(). */
 typedef struct {
-  VrViciReportKind kind;
-  VrViciLink      *link; /* holds a reference */
-  guint64          id;
-  char            *event;
-  VrViciMessage   *message;
-  GPtrArray       *streamed; /* of VrViciMessage: the events that came while the job ran */
-  GError          *error;
-} VrViciReport;
-
-typedef void (*VrViciReportFunc) (VrViciReport *report, gpointer user_data);
-
-/* Calls func with each report from context, in order, few at a time so that a flood leaves the loop to others too. */
-VrViciInbox *vr_vici_inbox_new (GMainContext *context, VrViciReportFunc func, gpointer user_data);
-
-/* From the thread of context: func is not called any more. What threads still report is dropped. Gives up the reference. */
-void vr_vici_inbox_close (VrViciInbox *inbox);
-
-/* Initializes libvici, once in a process; blocks for some milliseconds while it reads strongswan.conf. */
-void vr_vici_link_init (void);
+  /* It takes commands from now on. */
+  void (*up) (gpointer user_data);
+  /* It could not connect, or lost the connection, or got garbage: it does nothing any more. Comes once at most. */
+  void (*down) (const GError *why, gpointer user_data);
+  /* The answer to the command with this id, with the events that streamed in with it (of VrViciMessage); or why: charon does not know it. */
+  void (*answer) (guint64 id, const VrViciMessage *answer, GPtrArray *streamed, const GError *why, gpointer user_data);
+  /* Any other event. */
+  void (*event) (const char *name, const VrViciMessage *message, gpointer user_data);
+} VrViciLinkFuncs;
 
 /*
- * events: NULL-terminated names, static. streaming: they belong to the commands during which they come, and come with their answers;
- * otherwise each is reported by itself. hang_ms: how long connecting may take, see vr_vici_link_is_overdue().
- * Gives (transfer full) a reference.
+ * uri: see vr_vici_new(). events: to register, NULL-terminated; streams: those of them that come with answers, likewise. hang_ms: how long
+ * connecting may take. funcs and the names: static.
  */
-VrViciLink *vr_vici_link_new (const char *uri, const char *const *events, gboolean streaming, guint hang_ms, VrViciInbox *inbox);
+VrViciLink *vr_vici_link_new (const char *uri, const char *const *events, const char *const *streams, guint hang_ms, GMainContext *context,
+                              const VrViciLinkFuncs *funcs, gpointer user_data);
 
-/* Queues a job. limit_ms: after running for so long it is overdue. request: (transfer full), may be NULL. */
-void vr_vici_link_submit (VrViciLink *link, guint64 id, const char *command, VrViciMessage *request, guint limit_ms);
+/* Closes it; no function of it is called any more. */
+void vr_vici_link_free (VrViciLink *link);
 
-/* Takes a job back. FALSE: it runs or ran. */
+/* Queues a command. limit_ms: once sent, it is overdue after so long. message: checked, may be NULL; it is copied. */
+void vr_vici_link_submit (VrViciLink *link, guint64 id, const char *command, const VrViciMessage *message, guint limit_ms);
+
+/* Takes a command back. FALSE: too late, it was sent. */
 gboolean vr_vici_link_withdraw (VrViciLink *link, guint64 id);
 
-/* Nothing runs and nothing is queued. */
+/* Nothing is being asked, nothing is queued. */
 gboolean vr_vici_link_is_idle (VrViciLink *link);
 
-/* What it does takes longer than allowed: charon hangs, or libvici does. */
+/* Connecting, or what is being asked, takes longer than allowed. */
 gboolean vr_vici_link_is_overdue (VrViciLink *link);
-
-/*
- * Gives up the reference and tells the thread to end, which it does at once, or, when it is stuck in libvici, when charon wakes or dies.
- * From now on it reports nothing but ENDED. Never blocks.
- */
-void vr_vici_link_stop (VrViciLink *link);
-
-/* For reports of a link that was stopped: it was overdue then. */
-gboolean vr_vici_link_was_hung (VrViciLink *link);
 
 G_END_DECLS

@@ -149,9 +149,31 @@ vr_vici_message_add_section (VrViciMessage *message, const char *name)
   return item->section;
 }
 
-/* Adds up the bytes on the wire; FALSE: something does not fit its length field. */
+gsize
+vr_vici_message_len (const VrViciMessage *message)
+{
+  gsize total = 0;
+
+  for (guint i = 0; i < message->items->len; i++)
+    {
+      const VrViciItem *item = message->items->pdata[i];
+
+      total += 1 + 1 + strlen (item->name);
+      if (item->section != NULL)
+        total += vr_vici_message_len (item->section);
+      for (guint k = 0; item->values != NULL && k < item->values->len; k++)
+        total += 1 + 2 + ((const VrViciBlob *) item->values->pdata[k])->len;
+      if (item->kind != VR_VICI_ITEM_VALUE)
+        total += 1;
+      else
+        total -= 1; /* its value has no type byte of its own */
+    }
+  return total;
+}
+
+/* Whether all fits its length field. */
 static gboolean
-measure (const VrViciMessage *message, const char *what, gsize *total, GError **error)
+check_items (const VrViciMessage *message, const char *what, GError **error)
 {
   for (guint i = 0; i < message->items->len; i++)
     {
@@ -164,20 +186,17 @@ measure (const VrViciMessage *message, const char *what, gsize *total, GError **
                        item->name, name_len, NAME_MAX_BYTES);
           return FALSE;
         }
-      *total += name_len + 4;
-      if (item->section != NULL && !measure (item->section, what, total, error))
+      if (item->section != NULL && !check_items (item->section, what, error))
         return FALSE;
       for (guint k = 0; item->values != NULL && k < item->values->len; k++)
         {
           const VrViciBlob *blob = item->values->pdata[k];
 
-          if (blob->len > VALUE_MAX_BYTES)
-            {
-              g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_INVALID, "%s: %s has %zu bytes, VICI takes at most %d", what, item->name,
-                           blob->len, VALUE_MAX_BYTES);
-              return FALSE;
-            }
-          *total += blob->len + 3;
+          if (blob->len <= VALUE_MAX_BYTES)
+            continue;
+          g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_INVALID, "%s: %s has %zu bytes, VICI takes at most %d", what, item->name,
+                       blob->len, VALUE_MAX_BYTES);
+          return FALSE;
         }
     }
   return TRUE;
@@ -186,10 +205,11 @@ measure (const VrViciMessage *message, const char *what, gsize *total, GError **
 gboolean
 vr_vici_message_check (const VrViciMessage *message, const char *what, GError **error)
 {
-  gsize total = 0;
+  gsize total;
 
-  if (!measure (message, what, &total, error))
+  if (!check_items (message, what, error))
     return FALSE;
+  total = vr_vici_message_len (message);
   if (total <= MESSAGE_MAX_BYTES)
     return TRUE;
   g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_INVALID, "%s: %zu bytes, VICI takes at most %d", what, total, MESSAGE_MAX_BYTES);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A VICI message as a tree: values, lists of values and sections, each under a name, in order. Plain memory with no ties to libvici,
- * so it can go from thread to thread; one thread at a time. Values are wiped when freed, since some are secrets.
+ * A VICI message as a tree: values, lists of values and sections, each under a name, in order. Values are wiped when freed, since some are
+ * secrets.
  */
 #pragma once
 
@@ -26,6 +26,9 @@ VrViciMessage *vr_vici_message_add_section (VrViciMessage *message, const char *
 /* For a decoder: a list that is filled item by item. */
 void vr_vici_message_begin_list (VrViciMessage *message, const char *name);
 void vr_vici_message_append_item (VrViciMessage *message, gconstpointer data, gsize len); /* to the list begun last */
+
+/* Its bytes on the wire. */
+gsize vr_vici_message_len (const VrViciMessage *message);
 
 /* FALSE, VR_VICI_ERROR_INVALID: it has a name or value that VICI cannot carry. what: for the error. */
 gboolean vr_vici_message_check (const VrViciMessage *message, const char *what, GError **error);

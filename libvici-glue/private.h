@@ -25,9 +25,10 @@ void vr_vici_call (VrVici *vici, const char *command, const char *what, VrViciMe
 VrViciIkeSa   *vr_vici_ike_sa_decode (const char *name, const VrViciMessage *section);
 VrViciChildSa *vr_vici_child_sa_decode (const VrViciMessage *section);
 
-/* events.c: the kinds of events that become signals, NULL-terminated; the signals themselves; and the sending. */
+/* events.c: the events to register, and those of them that stream in with an answer; the others become signals. */
 extern const char *const vr_vici_event_names[];
-void     vr_vici_install_events (void);
+extern const char *const vr_vici_stream_names[];
+void     vr_vici_install_events (void); /* the signals, for the class */
 gboolean vr_vici_emit_event (VrVici *vici, const char *event, const VrViciMessage *message); /* FALSE: it makes no sense */
 
 G_END_DECLS

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * VrVici: keeps two links to charon (link.h), one for commands and one for events, and the commands that callers wait for.
+ * VrVici: keeps a link to charon (link.h), makes a new one after a pause when it breaks, and keeps the commands that callers wait for.
+ * All in the owner's thread; nothing blocks.
  *
- * All of this runs in the owner's thread. Threads of the links report through the inbox; a report of a link that is not a current one
- * any more only says that its thread ended. A link breaks as a whole: whatever goes wrong on either (closed, garbage, overdue), both are
- * stopped, what is pending fails, and after a pause both are made anew, the one for events second. So "connected" always means that
- * events are registered, and after "disconnected" a caller that looks at everything again has missed nothing.
- *
- * A link that hangs leaves its thread behind (link.c). While MAX_THREADS are there no new one is made; when one ends, charon woke up or died,
- * and the next attempt is made at once.
+ * A link registers its events before it is up. So after "connected" nothing is missed, and a caller that looks at everything again then
+ * knows all.
  *
  * A pending command is answered exactly once: by charon, its deadline, its cancellable, a break, or close, whatever is first; then it
- * leaves the table, and a late answer finds nothing.
+ * leaves the table, and a late answer finds nothing. When its caller has given up, the link still waits for charon's answer, as
+ * everything behind it would be out of step, until the link is overdue: then charon counts as hanging and the link is broken.
+ * A clock ticks for that, and asks an idle charon whether it is there.
  */
 #include "vici.h"
 
@@ -21,14 +19,12 @@
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 1000
 #define STEADY_US (5 * G_USEC_PER_SEC) /* a connection that lived for so long was a good one: the next attempt comes early */
-#define MAX_THREADS 4                  /* with those that are stuck; half of them would be enough to starve libvici's three readers */
 
 typedef enum {
-  WAITING,  /* no link; the next attempt is scheduled, or comes when a stuck thread ends */
-  COMMANDS, /* the link for commands is being made; a deadline runs */
-  EVENTS,   /* the link for commands is up, that for events is being made; a deadline runs */
-  CONNECTED, /* both are up; commands are taken, signals sent, both are probed */
-  CLOSED,   /* vr_vici_close() was called; nothing happens any more */
+  WAITING,    /* no link; the next attempt is scheduled */
+  CONNECTING, /* the link is being made; it becomes overdue */
+  CONNECTED,  /* commands are taken, signals sent, charon is probed */
+  CLOSED,     /* vr_vici_close() was called; nothing happens any more */
   N_STATES,
 } State;
 
@@ -36,9 +32,8 @@ static const struct {
   const char *name;
   guint       next; /* bit set of the states that may follow */
 } states[] = {
-  [WAITING] = { "waiting", 1u << COMMANDS | 1u << CLOSED },
-  [COMMANDS] = { "commands", 1u << EVENTS | 1u << WAITING | 1u << CLOSED },
-  [EVENTS] = { "events", 1u << CONNECTED | 1u << WAITING | 1u << CLOSED },
+  [WAITING] = { "waiting", 1u << CONNECTING | 1u << CLOSED },
+  [CONNECTING] = { "connecting", 1u << CONNECTED | 1u << WAITING | 1u << CLOSED },
   [CONNECTED] = { "connected", 1u << WAITING | 1u << CLOSED },
   [CLOSED] = { "closed", 0 },
 };
@@ -61,10 +56,8 @@ struct _VrVici {
   char         *uri;
   guint         probe_ms, hang_ms;
   GMainContext *context;
-  VrViciInbox  *inbox;
   State         state;
-  VrViciLink   *commands, *events;
-  guint         n_threads; /* that have not reported ENDED */
+  VrViciLink   *link;
   gint64        connected_at;
   guint         retry_ms;  /* the next pause */
   GSource      *retry, *tick;
@@ -83,8 +76,6 @@ enum { SIGNAL_CONNECTED, SIGNAL_DISCONNECTED, N_SIGNALS };
 static guint signals[N_SIGNALS];
 
 static void break_down (VrVici *vici, GError *why);
-static void schedule_retry (VrVici *vici, guint ms);
-static void on_up (VrVici *vici, VrViciLink *link);
 
 static void
 set_state (VrVici *vici, State state)
@@ -142,7 +133,7 @@ on_deadline (gpointer data)
 {
   Call *call = data;
   VrVici *vici = call->vici;
-  gboolean unsent = vici->commands != NULL && vr_vici_link_withdraw (vici->commands, call->id);
+  gboolean unsent = vici->link != NULL && vr_vici_link_withdraw (vici->link, call->id);
   g_autoptr (Call) mine = steal_call (vici, call->id);
 
   g_task_return_new_error (mine->task, VR_VICI_ERROR, VR_VICI_ERROR_TIMEOUT,
@@ -158,8 +149,8 @@ on_cancelled (GCancellable *cancellable, gpointer data)
   VrVici *vici = call->vici;
   g_autoptr (Call) mine = steal_call (vici, call->id);
 
-  if (vici->commands != NULL)
-    vr_vici_link_withdraw (vici->commands, mine->id);
+  if (vici->link != NULL)
+    vr_vici_link_withdraw (vici->link, mine->id);
   g_task_return_error_if_cancelled (mine->task);
   return G_SOURCE_REMOVE;
 }
@@ -172,8 +163,8 @@ withdraw_calls (VrVici *vici)
   gpointer value;
 
   g_hash_table_iter_init (&iter, vici->calls);
-  while (vici->commands != NULL && g_hash_table_iter_next (&iter, NULL, &value))
-    ((Call *) value)->unsent = vr_vici_link_withdraw (vici->commands, ((Call *) value)->id);
+  while (vici->link != NULL && g_hash_table_iter_next (&iter, NULL, &value))
+    ((Call *) value)->unsent = vr_vici_link_withdraw (vici->link, ((Call *) value)->id);
 }
 
 static void
@@ -245,10 +236,10 @@ vr_vici_call (VrVici *vici, const char *command, const char *what, VrViciMessage
       g_source_attach (call->cancelled, vici->context);
     }
   g_hash_table_insert (vici->calls, &call->id, call);
-  vr_vici_link_submit (vici->commands, call->id, command, g_steal_pointer (&message), MAX (call->timeout_ms, vici->hang_ms));
+  vr_vici_link_submit (vici->link, call->id, command, message, MAX (call->timeout_ms, vici->hang_ms));
 }
 
-/* Reports */
+/* The link */
 
 static GError *
 nonsense (VrVici *vici, const char *what)
@@ -258,141 +249,89 @@ nonsense (VrVici *vici, const char *what)
 }
 
 static void
-on_answer (VrVici *vici, VrViciReport *report)
+on_answer (guint64 id, const VrViciMessage *answer, GPtrArray *streamed, const GError *why, gpointer data)
 {
-  g_autoptr (Call) call = report->id != 0 ? steal_call (vici, report->id) : NULL;
-  gboolean good = TRUE;
+  g_autoptr (VrVici) vici = g_object_ref (data);
+  g_autoptr (Call) call = steal_call (vici, id);
   GError *bad;
 
-  if (call != NULL)
+  if (call == NULL)
+    return; /* a probe, or the caller has given up */
+  clear_source (&call->deadline);
+  clear_source (&call->cancelled);
+  if (why != NULL)
+    g_task_return_error (call->task, g_error_copy (why));
+  else if (!call->decode (call->task, answer, streamed))
     {
-      clear_source (&call->deadline);
-      clear_source (&call->cancelled);
+      bad = nonsense (vici, call->what);
+      g_task_return_error (call->task, g_error_copy (bad));
+      break_down (vici, bad); /* it may be out of step */
     }
-  if (call != NULL && report->error != NULL)
-    g_task_return_error (call->task, g_error_copy (report->error));
-  else if (call != NULL)
-    good = call->decode (call->task, report->message, report->streamed);
-  else if (report->id == 0)
-    good = report->message != NULL && vr_vici_message_get (report->message, "version") != NULL;
-  if (good)
-    return;
-
-  /* Answers carry no number: from now on they may be out of step with the commands. */
-  bad = nonsense (vici, call != NULL ? call->what : "version");
-  if (call != NULL)
-    g_task_return_error (call->task, g_error_copy (bad));
-  break_down (vici, bad);
 }
 
 static void
-on_event (VrVici *vici, VrViciReport *report)
-{
-  if (vici->state != CONNECTED)
-    return; /* the caller looks at everything when it is connected */
-  if (report->message == NULL || !vr_vici_emit_event (vici, report->event, report->message))
-    break_down (vici, nonsense (vici, report->event));
-}
-
-static void
-on_ended (VrVici *vici, VrViciLink *link)
-{
-  vici->n_threads--;
-  if (vici->state == WAITING && (vr_vici_link_was_hung (link) || vici->retry == NULL))
-    schedule_retry (vici, 0);
-}
-
-static void
-on_report (VrViciReport *report, gpointer data)
+on_event (const char *event, const VrViciMessage *message, gpointer data)
 {
   g_autoptr (VrVici) vici = g_object_ref (data);
 
-  if (report->kind == VR_VICI_REPORT_ENDED)
-    on_ended (vici, report->link);
-  else if (report->link != vici->commands && report->link != vici->events)
-    return;
-  else if (report->kind == VR_VICI_REPORT_UP)
-    on_up (vici, report->link);
-  else if (report->kind == VR_VICI_REPORT_DOWN)
-    break_down (vici, g_error_copy (report->error));
-  else if (report->kind == VR_VICI_REPORT_ANSWER)
-    on_answer (vici, report);
-  else
-    on_event (vici, report);
+  if (vici->state != CONNECTED)
+    return; /* the caller looks at everything when it is connected */
+  if (!vr_vici_emit_event (vici, event, message))
+    break_down (vici, nonsense (vici, event));
 }
 
-/* The connection */
+static void
+on_up (gpointer data)
+{
+  g_autoptr (VrVici) vici = g_object_ref (data);
+
+  set_state (vici, CONNECTED);
+  vici->connected_at = g_get_monotonic_time ();
+  g_clear_pointer (&vici->trouble, g_free);
+  g_object_notify_by_pspec (G_OBJECT (vici), props[PROP_IS_CONNECTED]);
+  if (vici->state == CONNECTED)
+    g_signal_emit (vici, signals[SIGNAL_CONNECTED], 0);
+}
+
+static void
+on_down (const GError *why, gpointer data)
+{
+  break_down (data, g_error_copy (why));
+}
 
 static gboolean
 on_tick (gpointer data)
 {
   VrVici *vici = data;
-  VrViciLink *links[] = { vici->commands, vici->events };
 
-  for (guint i = 0; i < G_N_ELEMENTS (links); i++)
-    {
-      if (links[i] == NULL)
-        continue;
-      if (vr_vici_link_is_overdue (links[i]))
-        {
-          break_down (vici, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_LOST,
-                                         "charon at %s does not answer; is it stopped or overloaded? (systemctl status strongswan)",
-                                         vici->uri));
-          return G_SOURCE_REMOVE;
-        }
-      if (vici->state == CONNECTED && vr_vici_link_is_idle (links[i]))
-        vr_vici_link_submit (links[i], 0, "version", NULL, vici->hang_ms);
-    }
-  return G_SOURCE_CONTINUE;
+  if (vr_vici_link_is_overdue (vici->link))
+    break_down (vici, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_LOST,
+                                   "charon at %s does not answer; is it stopped or overloaded? (systemctl status strongswan)", vici->uri));
+  else if (vici->state == CONNECTED && vr_vici_link_is_idle (vici->link))
+    vr_vici_link_submit (vici->link, 0, "version", NULL, vici->hang_ms);
+  return G_SOURCE_CONTINUE; /* unless break_down destroyed it */
 }
 
 static gboolean
 on_retry (gpointer data)
 {
-  static const char *const streams[] = { "list-sa", NULL };
+  static const VrViciLinkFuncs funcs = { .up = on_up, .down = on_down, .answer = on_answer, .event = on_event };
   VrVici *vici = data;
 
   clear_source (&vici->retry);
-  if (vici->n_threads >= MAX_THREADS)
-    return G_SOURCE_REMOVE; /* on_ended goes on */
-  set_state (vici, COMMANDS);
-  vici->n_threads++;
-  vici->commands = vr_vici_link_new (vici->uri, streams, TRUE, vici->hang_ms, vici->inbox);
-  vici->tick = add_timeout (vici, vici->probe_ms, on_tick, vici);
+  set_state (vici, CONNECTING);
+  vici->link =
+    vr_vici_link_new (vici->uri, vr_vici_event_names, vr_vici_stream_names, vici->hang_ms, vici->context, &funcs, vici);
+  vici->tick = add_timeout (vici, MIN (vici->probe_ms, vici->hang_ms), on_tick, vici);
   return G_SOURCE_REMOVE;
 }
 
 static void
-schedule_retry (VrVici *vici, guint ms)
-{
-  clear_source (&vici->retry);
-  vici->retry = add_timeout (vici, ms, on_retry, vici);
-}
-
-static void
-on_up (VrVici *vici, VrViciLink *link)
-{
-  if (link == vici->commands)
-    {
-      set_state (vici, EVENTS);
-      vici->n_threads++;
-      vici->events = vr_vici_link_new (vici->uri, vr_vici_event_names, FALSE, vici->hang_ms, vici->inbox);
-      return;
-    }
-  set_state (vici, CONNECTED);
-  vici->connected_at = g_get_monotonic_time ();
-  g_clear_pointer (&vici->trouble, g_free);
-  g_object_notify_by_pspec (G_OBJECT (vici), props[PROP_IS_CONNECTED]);
-  g_signal_emit (vici, signals[SIGNAL_CONNECTED], 0);
-}
-
-static void
-stop_links (VrVici *vici)
+drop_link (VrVici *vici)
 {
   clear_source (&vici->tick);
   clear_source (&vici->retry);
-  g_clear_pointer (&vici->commands, vr_vici_link_stop);
-  g_clear_pointer (&vici->events, vr_vici_link_stop);
+  g_clear_pointer (&vici->link, vr_vici_link_free);
 }
 
 /* why: (transfer full) */
@@ -406,20 +345,21 @@ break_down (VrVici *vici, GError *why)
   if (vici->state == WAITING || vici->state == CLOSED)
     return;
   withdraw_calls (vici);
-  stop_links (vici);
+  drop_link (vici);
   set_state (vici, WAITING);
   g_free (vici->trouble);
   vici->trouble = g_strdup (error->message);
   if (was_connected && g_get_monotonic_time () - vici->connected_at > STEADY_US)
     vici->retry_ms = RETRY_FIRST_MS;
-  schedule_retry (vici, vici->retry_ms);
+  vici->retry = add_timeout (vici, vici->retry_ms, on_retry, vici);
   vici->retry_ms = MIN (2 * vici->retry_ms, RETRY_MAX_MS);
 
   fail_calls (vici, g_error_matches (error, VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL) ? VR_VICI_ERROR_PROTOCOL : VR_VICI_ERROR_LOST, error);
   if (!was_connected || vici->state == CLOSED)
     return;
   g_object_notify_by_pspec (G_OBJECT (vici), props[PROP_IS_CONNECTED]);
-  g_signal_emit (vici, signals[SIGNAL_DISCONNECTED], 0, error);
+  if (vici->state != CLOSED)
+    g_signal_emit (vici, signals[SIGNAL_DISCONNECTED], 0, error);
 }
 
 void
@@ -430,9 +370,8 @@ vr_vici_close (VrVici *vici)
   if (vici->state == CLOSED)
     return;
   withdraw_calls (vici);
-  stop_links (vici);
+  drop_link (vici);
   set_state (vici, CLOSED);
-  g_clear_pointer (&vici->inbox, vr_vici_inbox_close);
   g_free (vici->trouble);
   vici->trouble = g_strdup (why->message);
   fail_calls (vici, VR_VICI_ERROR_CLOSED, why);
@@ -447,7 +386,7 @@ vr_vici_is_connected (VrVici *vici)
 const char *
 vr_vici_trouble (VrVici *vici)
 {
-  return vici->trouble;
+  return vici->state != CONNECTED ? vici->trouble : NULL;
 }
 
 /* GObject */
@@ -465,11 +404,9 @@ vr_vici_constructed (GObject *object)
   VrVici *vici = VR_VICI (object);
 
   G_OBJECT_CLASS (vr_vici_parent_class)->constructed (object);
-  vr_vici_link_init ();
   vici->context = g_main_context_ref_thread_default ();
-  vici->inbox = vr_vici_inbox_new (vici->context, on_report, vici);
   vici->trouble = g_strdup_printf ("not connected to charon at %s yet", vici->uri);
-  schedule_retry (vici, 0);
+  vici->retry = add_timeout (vici, 0, on_retry, vici);
 }
 
 static void

@@ -123,7 +123,7 @@ typedef struct {
   const char *const *remote_ts; /* likewise */
   const char *const *esp_proposals; /* "aes256gcm16-ecp384", ...; NULL: charon's default */
   guint32            if_id_in, if_id_out; /* XFRM interface; 0: none */
-  int                rekey_s;   /* CHILD_SA lifetime until rekeying; 0: charon's default (1 h), negative: never */
+  int                rekey_s;   /* CHILD_SA lifetime until rekeying; a tenth later it ends, so below 10 it ends instead; 0: charon's default (1 h), negative: never */
   int                replay_window; /* packets; 0: charon's default (32), negative: no check */
 } VrViciChild;
 

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A packet is a length, a type and, as the type has it, a name and a message. A message is a sequence of elements, each a type
+ * byte and, as the type has it, a name behind an 8-bit length and a value behind a 16-bit length. Sections nest; lists have values
+ * only, and do not nest. All lengths are big-endian.
+ *
+ * What comes in is not trusted: every length is checked against what is left, nesting is bounded, and text is made valid UTF-8 (a NUL
+ * within it becomes a replacement character), so that whoever reads the tree need not care.
+ */
 #include "wire.h"
 
 #include <string.h>
@@ -7,132 +15,237 @@
 
 #define DEPTH_MAX 16 /* charon's own messages go four deep */
 
-/* libvici's arguments lack const; it copies what it is given. */
-#define UNCONST(p) ((char *) (p))
+typedef enum { SECTION_START = 1, SECTION_END, KEY_VALUE, LIST_START, LIST_ITEM, LIST_END } Element;
+
+void
+vr_vici_packet_clear (VrViciPacket *packet)
+{
+  g_clear_pointer (&packet->name, g_free);
+  g_clear_pointer (&packet->message, vr_vici_message_free);
+}
+
+/* Encoding */
 
 static void
-add_items (vici_req_t *req, const VrViciMessage *message)
+put_byte (GByteArray *out, guint8 byte)
 {
+  g_byte_array_append (out, &byte, 1);
+}
+
+static void
+put_name (GByteArray *out, const char *name)
+{
+  gsize len = strlen (name);
+
+  put_byte (out, (guint8) len);
+  g_byte_array_append (out, (const guint8 *) name, (guint) len);
+}
+
+static void
+put_value (GByteArray *out, const VrViciBlob *blob)
+{
+  guint16 len = GUINT16_TO_BE ((guint16) blob->len);
+
+  g_byte_array_append (out, (const guint8 *) &len, sizeof len);
+  g_byte_array_append (out, (const guint8 *) blob->data, (guint) blob->len);
+}
+
+static void
+put_message (GByteArray *out, const VrViciMessage *message)
+{
+  static const Element starts[] = {
+    [VR_VICI_ITEM_VALUE] = KEY_VALUE, [VR_VICI_ITEM_LIST] = LIST_START, [VR_VICI_ITEM_SECTION] = SECTION_START
+  };
+
   for (guint i = 0; i < vr_vici_message_n_items (message); i++)
     {
       const VrViciItem *item = vr_vici_message_item (message, i);
-      VrViciBlob *blob;
 
+      put_byte (out, starts[item->kind]);
+      put_name (out, item->name);
       switch (item->kind)
         {
         case VR_VICI_ITEM_VALUE:
-          blob = item->values->pdata[0];
-          vici_add_key_value (req, item->name, blob->data, (int) blob->len);
+          put_value (out, item->values->pdata[0]);
           break;
         case VR_VICI_ITEM_LIST:
-          vici_begin_list (req, item->name);
           for (guint k = 0; k < item->values->len; k++)
             {
-              blob = item->values->pdata[k];
-              vici_add_list_item (req, blob->data, (int) blob->len);
+              put_byte (out, LIST_ITEM);
+              put_value (out, item->values->pdata[k]);
             }
-          vici_end_list (req);
+          put_byte (out, LIST_END);
           break;
         case VR_VICI_ITEM_SECTION:
-          vici_begin_section (req, item->name);
-          add_items (req, item->section);
-          vici_end_section (req);
+          put_message (out, item->section);
+          put_byte (out, SECTION_END);
           break;
         }
     }
 }
 
-vici_req_t *
-vr_vici_wire_request (const char *command, const VrViciMessage *message)
+GByteArray *
+vr_vici_packet_encode (VrViciPacketType type, const char *name, const VrViciMessage *message)
 {
-  vici_req_t *req = vici_begin (UNCONST (command));
+  guint32 len = 0;
+  gsize total = sizeof len + 2 + (name != NULL ? strlen (name) : 0) + (message != NULL ? vr_vici_message_len (message) : 0);
+  /* all at once, so that no copy of a secret is left behind when it grows */
+  GByteArray *out = g_byte_array_sized_new ((guint) total);
 
+  g_byte_array_append (out, (const guint8 *) &len, sizeof len);
+  put_byte (out, (guint8) type);
+  if (name != NULL)
+    put_name (out, name);
   if (message != NULL)
-    add_items (req, message);
-  return req;
+    put_message (out, message);
+  len = GUINT32_TO_BE (out->len - (guint32) sizeof len);
+  memcpy (out->data, &len, sizeof len);
+  return out;
 }
 
-static char *
-parsed_name (vici_res_t *res)
-{
-  const char *name = vici_parse_name (res);
+/* Decoding */
 
-  return g_utf8_make_valid (name != NULL ? name : "", -1);
-}
+typedef struct {
+  const guint8 *data;
+  gsize         left;
+} Reader;
 
-static char *
-parsed_value (vici_res_t *res, gsize *len)
-{
-  int raw_len = 0;
-  const char *raw = vici_parse_value (res, &raw_len);
-  char *value = raw != NULL && raw_len > 0 ? g_utf8_make_valid (raw, raw_len) : g_strdup ("");
-
-  *len = strlen (value);
-  return value;
-}
-
-/* Takes in one element; *depth is the place in stack of the section that is open. FALSE: malformed. */
 static gboolean
-take_element (vici_res_t *res, vici_parse_t found, VrViciMessage **stack, guint *depth, gboolean *in_list)
+take_bytes (Reader *in, gsize len, const guint8 **bytes)
 {
-  g_autofree char *name = NULL;
-  g_autofree char *value = NULL;
+  if (in->left < len)
+    return FALSE;
+  *bytes = in->data;
+  in->data += len;
+  in->left -= len;
+  return TRUE;
+}
+
+static gboolean
+take_byte (Reader *in, guint8 *byte)
+{
+  const guint8 *p;
+
+  if (!take_bytes (in, 1, &p))
+    return FALSE;
+  *byte = *p;
+  return TRUE;
+}
+
+static gboolean
+take_name (Reader *in, char **name)
+{
+  const guint8 *p;
+  guint8 len;
+
+  if (!take_byte (in, &len) || !take_bytes (in, len, &p))
+    return FALSE;
+  *name = g_utf8_make_valid ((const char *) p, len);
+  return TRUE;
+}
+
+static gboolean
+take_value (Reader *in, char **value)
+{
+  const guint8 *p;
   gsize len;
 
-  if (*in_list && found != VICI_PARSE_LIST_ITEM && found != VICI_PARSE_END_LIST)
+  if (!take_bytes (in, 2, &p))
     return FALSE;
-  switch (found)
-    {
-    case VICI_PARSE_BEGIN_SECTION:
-      if (*depth + 1 >= DEPTH_MAX)
-        return FALSE;
-      name = parsed_name (res);
-      stack[*depth + 1] = vr_vici_message_add_section (stack[*depth], name);
-      ++*depth;
-      return TRUE;
-    case VICI_PARSE_END_SECTION:
-      return (*depth)-- > 0;
-    case VICI_PARSE_KEY_VALUE:
-      name = parsed_name (res);
-      value = parsed_value (res, &len);
-      vr_vici_message_add_data (stack[*depth], name, value, len);
-      return TRUE;
-    case VICI_PARSE_BEGIN_LIST:
-      name = parsed_name (res);
-      vr_vici_message_begin_list (stack[*depth], name);
-      return *in_list = TRUE;
-    case VICI_PARSE_LIST_ITEM:
-      if (!*in_list)
-        return FALSE;
-      value = parsed_value (res, &len);
-      vr_vici_message_append_item (stack[*depth], value, len);
-      return TRUE;
-    case VICI_PARSE_END_LIST:
-      *in_list = FALSE;
-      return TRUE;
-    default:
-      return FALSE;
-    }
+  len = (gsize) p[0] << 8 | p[1];
+  if (!take_bytes (in, len, &p))
+    return FALSE;
+  *value = g_utf8_make_valid ((const char *) p, (gssize) len);
+  return TRUE;
 }
 
-VrViciMessage *
-vr_vici_wire_parse (vici_res_t *res, GError **error)
-{
-  g_autoptr (VrViciMessage) root = vr_vici_message_new ();
-  VrViciMessage *stack[DEPTH_MAX] = { root };
-  guint depth = 0;
-  gboolean in_list = FALSE;
-  vici_parse_t found;
+typedef struct {
+  VrViciMessage *stack[DEPTH_MAX]; /* [0]: the message; [depth]: the section that is open */
+  guint          depth;
+  gboolean       in_list;
+} Place;
 
-  while ((found = vici_parse (res)) != VICI_PARSE_END)
+static gboolean
+take_in_list (Reader *in, Element element, Place *place)
+{
+  g_autofree char *value = NULL;
+
+  if (element == LIST_END)
     {
-      if (take_element (res, found, stack, &depth, &in_list))
-        continue;
-      g_set_error_literal (error, VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL, "charon sent a malformed message");
-      return NULL;
+      place->in_list = FALSE;
+      return TRUE;
     }
-  if (depth == 0 && !in_list)
-    return g_steal_pointer (&root);
-  g_set_error_literal (error, VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL, "charon sent a message that ends in the middle");
-  return NULL;
+  if (element != LIST_ITEM || !take_value (in, &value))
+    return FALSE;
+  vr_vici_message_append_item (place->stack[place->depth], value, strlen (value));
+  return TRUE;
+}
+
+static gboolean
+take_in_section (Reader *in, Element element, Place *place)
+{
+  VrViciMessage *section = place->stack[place->depth];
+  g_autofree char *name = NULL;
+  g_autofree char *value = NULL;
+
+  if (element == SECTION_END)
+    {
+      if (place->depth == 0)
+        return FALSE;
+      place->depth--;
+      return TRUE;
+    }
+  if ((element != SECTION_START && element != KEY_VALUE && element != LIST_START) || !take_name (in, &name))
+    return FALSE;
+  if (element == SECTION_START)
+    {
+      if (place->depth + 1 == DEPTH_MAX)
+        return FALSE;
+      place->stack[++place->depth] = vr_vici_message_add_section (section, name);
+      return TRUE;
+    }
+  if (element == LIST_START)
+    {
+      vr_vici_message_begin_list (section, name);
+      place->in_list = TRUE;
+      return TRUE;
+    }
+  if (!take_value (in, &value))
+    return FALSE;
+  vr_vici_message_add (section, name, value);
+  return TRUE;
+}
+
+static VrViciMessage *
+take_message (Reader *in)
+{
+  g_autoptr (VrViciMessage) message = vr_vici_message_new ();
+  Place place = { .stack = { message } };
+  guint8 element;
+
+  while (take_byte (in, &element))
+    if (!(place.in_list ? take_in_list : take_in_section) (in, element, &place))
+      return NULL;
+  return place.depth == 0 && !place.in_list ? g_steal_pointer (&message) : NULL;
+}
+
+gboolean
+vr_vici_packet_decode (const guint8 *data, gsize len, VrViciPacket *packet, GError **error)
+{
+  Reader in = { data, len };
+  gboolean good;
+  guint8 type = 0;
+
+  *packet = (VrViciPacket){ 0 };
+  good = take_byte (&in, &type) && type <= VR_VICI_EVENT;
+  packet->type = type;
+  if (good && (type == VR_VICI_CMD_REQUEST || type == VR_VICI_EVENT || type == VR_VICI_EVENT_REGISTER || type == VR_VICI_EVENT_UNREGISTER))
+    good = take_name (&in, &packet->name);
+  if (good && (type == VR_VICI_CMD_REQUEST || type == VR_VICI_CMD_RESPONSE || type == VR_VICI_EVENT))
+    good = (packet->message = take_message (&in)) != NULL;
+  if (good && in.left == 0)
+    return TRUE;
+  vr_vici_packet_clear (packet);
+  g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL, "malformed packet, type %u, %zu bytes", type, len);
+  return FALSE;
 }
