@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define POLL_MS 1000
-#define SAFETY_POLL_MS 15000
+#define SAFETY_POLL_MS 180000 /* where inotify tells everything */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
 #define DEADLINE_MS 10000

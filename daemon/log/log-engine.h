@@ -11,7 +11,8 @@
 
 G_BEGIN_DECLS
 
-#define VR_LOG_HISTORY_MAX 64 /* records of one guest that are kept */
+#define VR_LOG_HISTORY_MAX 64             /* records of one guest that are kept */
+#define VR_LOG_RECORD_MAX (1000 * 1000)   /* bytes of a record's JSON */
 
 const char   *vr_log_get_self (VrLog *log);
 GMainContext *vr_log_get_context (VrLog *log);

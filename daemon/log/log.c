@@ -91,10 +91,15 @@ static char *
 append_to_json (Append *append, GError **error)
 {
   g_autofree char *json = append->record ? vr_record_to_json (append->record) : vr_host_to_json (append->host);
+  const char *name = append->record ? append->record->name : append->host->name;
   g_auto (VrEntry) entry = { NULL };
 
+  if (strlen (json) > VR_LOG_RECORD_MAX) {
+    g_set_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_MALFORMED, "cannot log a record of %s: longer than 1 MB; it has too many addresses", name);
+    return NULL;
+  }
   if (!vr_entry_from_json (json, -1, &entry, error)) {
-    g_prefix_error (error, "cannot log a record of %s: ", append->record ? append->record->name : append->host->name);
+    g_prefix_error (error, "cannot log a record of %s: ", name);
     return NULL;
   }
   return g_steal_pointer (&json);

@@ -28,6 +28,8 @@
 
 #define COMPACT_ABOVE (2 * 1024 * 1024)
 #define BATCH 1000
+G_STATIC_ASSERT (VR_LOG_RECORD_MAX + 100 < VR_LOG_LINE_MAX); /* what is written can be read */
+
 /* So that the file does not show the machine's id itself. */
 #define APPLICATION_ID SD_ID128_MAKE (5d, 0c, 6e, 1a, 9b, 7f, 4c, 39, 8a, 02, 63, c4, 1e, b8, d7, 55)
 
@@ -428,10 +430,6 @@ vr_own_file_append (VrOwnFile *own, guint64 seq, const char *json, GError **erro
   gboolean ok;
   int fd;
 
-  if (strlen (line) > VR_LOG_LINE_MAX) {
-    g_set_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_MALFORMED, "the record is longer than 1 MiB: too many addresses");
-    return FALSE;
-  }
   fd = open (own->path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) {
     /* Not created anew: where the storage was unmounted, the record would land beneath the mount point. */

@@ -307,16 +307,31 @@ test_intent_replaced (void)
   g_assert_cmpstr (intent_target (book), ==, "h3");
 }
 
+/* Of every two targets with the same time, whichever came first. */
 static void
 test_intent_same_time (void)
 {
+  static const char *const names[] = { "h2", "h3", "h4", "h5", "h6", "h7", "node-1", "node-2", "z" };
+
+  for (guint a = 0; a < G_N_ELEMENTS (names); a++)
+    for (guint b = 0; b < G_N_ELEMENTS (names); b++) {
+      g_autoptr (VrBook) book = vr_book_new ();
+
+      add (book, running (1, "h1", 1));
+      add (book, incoming (1, "h1", names[a], 5));
+      g_assert_cmpint (add (book, incoming (1, "h1", names[b], 5)), ==, b < a);
+      g_assert_cmpstr (intent_target (book), ==, names[MIN (a, b)]);
+    }
+}
+
+static void
+test_intent_of_owner (void)
+{
   g_autoptr (VrBook) book = vr_book_new ();
 
-  add (book, running (1, "h1", 1));
-  add (book, incoming (1, "h1", "h3", 5));
-  g_assert_true (add (book, incoming (1, "h1", "h2", 5)));
-  g_assert_false (add (book, incoming (1, "h1", "h4", 5)));
-  g_assert_cmpstr (intent_target (book), ==, "h2");
+  add (book, running (1, "h3", 1));
+  g_assert_false (add (book, incoming (1, "h1", "h3", 2)));
+  g_assert_null (intent_target (book));
 }
 
 static void
@@ -555,6 +570,7 @@ main (int argc, char **argv)
   g_test_add_func ("/book/intent/withdrawn-by-other-target", test_withdrawn_by_other_target);
   g_test_add_func ("/book/intent/replaced", test_intent_replaced);
   g_test_add_func ("/book/intent/same-time", test_intent_same_time);
+  g_test_add_func ("/book/intent/of-owner", test_intent_of_owner);
   g_test_add_func ("/book/intent/stopped-guest", test_intent_of_stopped_guest);
   g_test_add_func ("/book/uuids-sorted", test_uuids_sorted);
   g_test_add_func ("/book/hosts", test_hosts);

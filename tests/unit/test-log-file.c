@@ -195,6 +195,7 @@ test_long_line (void)
   file_append_record (r->path, "h1", 1, 1);
   g_assert_cmpuint (read_all (r), ==, 1);
   assert_faults (r, "line 2: longer");
+  g_assert_cmpuint (r->file->n_faults, ==, 1);
 }
 
 static void
