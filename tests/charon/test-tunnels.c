@@ -114,13 +114,16 @@ daemon_start (Host *host)
   vr_tunnels_start (host->tunnels);
 }
 
-/* As at its exit: charon and the kernel keep what they have. */
+/* As at its exit: charon and the kernel keep what they have. Commands that were pending come back first. */
 static void
 daemon_stop (Host *host)
 {
-  vr_tunnels_stop (host->tunnels);
-  g_assert_finalize_object (host->tunnels);
-  host->tunnels = NULL;
+  VrTunnels *tunnels = host->tunnels;
+
+  vr_tunnels_stop (tunnels);
+  g_object_add_weak_pointer (G_OBJECT (tunnels), (gpointer *) &host->tunnels);
+  g_object_unref (tunnels);
+  WAIT_FOR (host->tunnels == NULL);
 }
 
 static void
@@ -635,12 +638,14 @@ static void
 shell (const char *dir, const char *script)
 {
   const char        *argv[] = { "sh", "-ec", script, NULL };
+  g_autofree char   *complaint = NULL; /* and what pki has to say of plugins that it does without */
   g_autoptr (GError) error = NULL;
   int                status;
 
-  g_spawn_sync (dir, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, &status, &error);
+  g_spawn_sync (dir, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, &complaint, &status, &error);
   g_assert_no_error (error);
-  g_assert_true (g_spawn_check_wait_status (status, NULL));
+  if (!g_spawn_check_wait_status (status, NULL))
+    g_error ("%s", complaint);
 }
 
 static void
