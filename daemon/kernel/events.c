@@ -150,7 +150,8 @@ neighbour_matters (VrEvents *events, const struct nlmsghdr *nlh)
   vr_attributes (nlh, sizeof *header, tb, NDA_PROTOCOL);
   if (header->ndm_family == AF_BRIDGE)
     return forwarding_matters (events, nlh, header, tb);
-  if (tb[NDA_PROTOCOL] != NULL && mnl_attr_get_u8 (tb[NDA_PROTOCOL]) == VR_ROUTE_PROTOCOL)
+  /* That an entry with our tag is gone is of concern only if it is wanted: the kernel says so a second time, without the sender's port. */
+  if (nlh->nlmsg_type == RTM_NEWNEIGH && tb[NDA_PROTOCOL] != NULL && mnl_attr_get_u8 (tb[NDA_PROTOCOL]) == VR_ROUTE_PROTOCOL)
     return TRUE;
   link = vr_links_by_index (events->links, header->ndm_ifindex);
   address = vr_attribute_address (tb[NDA_DST], header->ndm_family);

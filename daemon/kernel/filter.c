@@ -30,7 +30,6 @@ struct _VrFilter {
   GPtrArray     *parts;               /* of VrPart */
   GHashTable    *there;               /* line -> VrElement: what the sets hold; NULL: not known */
   gboolean       usable[N_FAMILIES];  /* the table is there and right */
-  gboolean       hopeless[N_FAMILIES]; /* it could not be made at all: not tried again */
   char          *marks[N_FAMILIES];   /* of the tables that this process made, whole or not; or NULL */
   char          *lacking[N_FAMILIES]; /* what this kernel cannot do, or NULL */
 };
@@ -270,7 +269,6 @@ make_table_in_parts (VrFilter *filter, VrNftFamily family)
     }
   g_free (filter->lacking[family]);
   filter->lacking[family] = lacking->len > 0 ? g_strdup (lacking->str) : NULL;
-  filter->hopeless[family] = first;
   return !first;
 }
 
@@ -352,15 +350,15 @@ surplus_elements (VrFilter *filter, GHashTable *wanted, GPtrArray *adds)
   return surplus;
 }
 
-/* Leaves out the elements of tables that neither are there nor are being made. */
+/* Leaves out the elements of tables that could not be made. */
 static void
-drop_unusable (VrFilter *filter, GPtrArray *elements, const gboolean *make)
+drop_unusable (VrFilter *filter, GPtrArray *elements)
 {
   for (guint i = elements->len; i > 0; i--)
     {
       VrNftFamily family = ((VrElement *) elements->pdata[i - 1])->family;
 
-      if (!filter->usable[family] && !make[family])
+      if (!filter->usable[family])
         g_ptr_array_remove_index (elements, i - 1);
     }
 }
@@ -369,12 +367,10 @@ drop_unusable (VrFilter *filter, GPtrArray *elements, const gboolean *make)
 static void
 add_singly (VrFilter *filter, const gboolean *make, const Step *step, GPtrArray *changes, VrTrouble *trouble)
 {
-  static const gboolean none[N_FAMILIES];
-
   for (VrNftFamily family = 0; family < N_FAMILIES; family++)
     if (make[family] && make_table_in_parts (filter, family))
       table_made (filter, family, changes, trouble);
-  drop_unusable (filter, step->adds, none);
+  drop_unusable (filter, step->adds);
   run_singly (filter, step, changes, trouble);
 }
 
@@ -395,12 +391,13 @@ vr_filter_add (VrFilter *filter, GPtrArray *wanted, GPtrArray *changes, VrTroubl
     }
   for (VrNftFamily family = 0; family < N_FAMILIES; family++)
     {
-      make[family] = !filter->usable[family] && !filter->hopeless[family];
-      if (make[family])
-        append_new_table (filter, text, family);
+      make[family] = !filter->usable[family];
+      if (!make[family])
+        continue;
+      append_new_table (filter, text, family);
+      g_clear_pointer (&filter->lacking[family], g_free);
     }
   step.adds = adds = missing_elements (filter, lines, trouble);
-  drop_unusable (filter, adds, make);
   step.removes = removes = surplus_elements (filter, lines, adds);
   append_commands (text, "delete", removes);
   append_commands (text, "add", adds);
@@ -459,7 +456,7 @@ vr_filter_flush (VrFilter *filter, VrTrouble *trouble)
         vr_trouble_take (trouble, error);
       g_clear_pointer (&filter->lacking[family], g_free);
       g_clear_pointer (&filter->marks[family], g_free);
-      filter->usable[family] = filter->hopeless[family] = FALSE;
+      filter->usable[family] = FALSE;
     }
   g_clear_pointer (&filter->there, g_hash_table_unref);
 }

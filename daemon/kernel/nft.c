@@ -196,7 +196,6 @@ vr_nft_run (VrNft *nft, const char *commands, GError **error)
   Seen     before = drain (nft), after;
   gboolean ok = run (nft, commands, 0, error);
 
-  nft_ctx_get_output_buffer (nft->ctx); /* empties it */
   after = drain (nft);
   if (before.ours || before.lost || after.lost || (after.ours && after.generations > 1))
     {

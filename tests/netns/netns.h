@@ -22,6 +22,7 @@ char *sh_out (const char *format, ...) G_GNUC_PRINTF (1, 2); /* (transfer full) 
 
 /* All of this namespace that the kernel's side of a plan can change, as text. */
 char *dump_all (void);
+void  assert_same (const char *now, const char *before); /* names the first line that differs */
 
 /* ---- plans ---- */
 
@@ -53,6 +54,8 @@ void settle (void);                                      /* runs the main loop u
 void host_new (const char *name); /* a namespace with lo up and no IPv6 duplicate detection */
 void host_enter (const char *name);
 void host_leave (void);
+
+socklen_t address_of (const char *address, guint16 port, struct sockaddr_storage *native); /* its size */
 
 /* A bound, non-blocking datagram socket in a host; "" is the test's own namespace. */
 int  udp_open (const char *host, const char *address, guint16 port);

@@ -168,7 +168,7 @@ test_flush (void)
   g_assert_true (vr_kernel_flush (kernel, &error));
   g_assert_no_error (error);
   after = dump_all ();
-  g_assert_cmpstr (after, ==, before);
+  assert_same (after, before);
   delay = sh_out ("cat /proc/sys/net/ipv4/neigh/br0/proxy_delay /proc/sys/net/ipv6/conf/br0/proxy_ndp; ls /run/virt-relay");
   g_assert_cmpstr (delay, ==, "80\n0\n");
 }
@@ -191,7 +191,7 @@ test_flush_new_process (void)
   next = new_kernel ();
   g_assert_true (vr_kernel_flush (next, &error));
   after = dump_all ();
-  g_assert_cmpstr (after, ==, before);
+  assert_same (after, before);
 }
 
 /* What others put there stays, through applies, an empty plan and a flush. */
@@ -217,7 +217,7 @@ test_foreign (void)
   g_assert_null (strstr (emptied, "10.20."));
   g_assert_true (vr_kernel_flush (kernel, &error));
   after = dump_all ();
-  g_assert_cmpstr (after, ==, before);
+  assert_same (after, before);
 }
 
 /* What somebody else put there and says just what is wanted is used, and is still there when it is no longer wanted. */
