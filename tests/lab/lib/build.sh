@@ -3,15 +3,16 @@
 
 # build_programs with|without: with installs virt-relay into $LAB_DIR/root, without builds the lab's own programs only
 build_programs() {
-  [ -e "$VR_BUILD/build.ninja" ] || meson setup "$VR_BUILD" "$VR_SRC" > /dev/null || die "meson setup $VR_BUILD failed"
+  local log=$LAB_DIR/build.log
   mkdir -p "$LAB_DIR"
+  [ -e "$LAB_BUILD/build.ninja" ] || meson setup "$LAB_BUILD" "$VR_SRC" > "$log" || { tail -20 "$log"; die "meson setup $LAB_BUILD failed"; }
   if [ "$1" = without ]; then
-    ninja -C "$VR_BUILD" tests/lab/{lab-init,meter,capture,events} > "$LAB_DIR/build.log" || { tail -40 "$LAB_DIR/build.log"; die "build failed"; }
+    ninja -C "$LAB_BUILD" tests/lab/{lab-init,meter,capture,events} > "$log" || { tail -40 "$log"; die "build failed"; }
     return
   fi
-  ninja -C "$VR_BUILD" > "$LAB_DIR/build.log" || { tail -40 "$LAB_DIR/build.log"; die "build failed"; }
+  ninja -C "$LAB_BUILD" > "$log" || { tail -40 "$log"; die "build failed"; }
   rm -rf "$LAB_DIR/root"
-  DESTDIR=$LAB_DIR/root meson install -C "$VR_BUILD" --no-rebuild --quiet >> "$LAB_DIR/build.log" || die "meson install failed, see $LAB_DIR/build.log"
+  DESTDIR=$LAB_DIR/root meson install -C "$LAB_BUILD" --no-rebuild --quiet >> "$log" || die "meson install failed, see $log"
 }
 
 # Debian's cloud kernel, unpacked into the build folder and never installed; sets KERNEL (its version).

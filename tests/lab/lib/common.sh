@@ -4,6 +4,7 @@
 #   LAB_SRC    tests/lab
 #   VR_SRC     the source tree
 #   VR_BUILD   the build folder; everything that is kept between runs is in $VR_BUILD/lab = LAB_DIR
+#   LAB_BUILD  Meson's build folder
 #   LAB_BIN    the lab's own programs
 #   LAB_RUN    what a running lab keeps: on a tmpfs that ends with the lab
 
@@ -12,12 +13,17 @@ VR_SRC=$(cd "$LAB_SRC/../.." && pwd)
 VR_BUILD=${VR_BUILD:-$VR_SRC/build}
 [[ $VR_BUILD == /* ]] || VR_BUILD=$PWD/$VR_BUILD
 LAB_DIR=$VR_BUILD/lab
-LAB_BIN=$VR_BUILD/tests/lab
+LAB_BUILD=$VR_BUILD/plain
+LAB_BIN=$LAB_BUILD/tests/lab
 LAB_RUN=/run/lab
 LAB_RESULTS=$LAB_DIR/results
 export VR_BUILD PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 die() { echo "lab: $*" >&2; exit 1; }
+
+# nap SECONDS: sleeps without a process of its own, because a fork is dear in the VM
+exec {NAP}<> <(:)
+nap() { read -rt "$1" -u "$NAP" || true; }
 
 # wait_for SECONDS COMMAND...: runs COMMAND until it succeeds; fails when the time is over
 wait_for() {
@@ -25,6 +31,6 @@ wait_for() {
   shift
   until "$@" > /dev/null 2>&1; do
     ((SECONDS < end)) || return 1
-    sleep 0.1
+    nap 0.1
   done
 }

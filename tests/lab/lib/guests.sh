@@ -54,10 +54,12 @@ guest_xml() { # GUEST HOST
 X
 }
 
+# runs GUEST HOST: it runs there, and is not just arriving or leaving
+runs() { [ -e "$(root_of "$2")/run/libvirt/qemu/$1.pid" ] && [ "$(virsh_on "$2" domstate "$1" 2> /dev/null)" = running ]; }
+
 # guest_answers GUEST HOST: the guest runs on the host that it belongs to, and answers there
 guest_answers() {
-  [ "$(virsh_on "$2" domstate "$1" 2> /dev/null)" = running ] &&
-    on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 5 > /dev/null 2>&1
+  runs "$1" "$2" && on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 5 > /dev/null 2>&1
 }
 
 # boot GUEST HOST [--cold]: the guest runs on HOST, belongs to its guest network, and answers. A guest that already is there is taken as
@@ -100,7 +102,7 @@ gone() {
 where() {
   local h
   for h in $(hosts); do
-    if [ "$(virsh_on "$h" domstate "$1" 2> /dev/null)" = running ]; then
+    if runs "$1" "$h"; then
       echo "$h"
       return
     fi
@@ -132,7 +134,7 @@ migrate_end() { wait "$MIGRATION"; }
 # migrating GUEST HOST: is memory being copied?
 migrating() { virsh_on "$2" domjobinfo "$1" 2> /dev/null | grep -q 'Data processed'; }
 abort() { virsh_on "$2" domjobabort "$1"; }                             # abort GUEST HOST
-kill_qemu() { on "$2" bash -c "kill -${3:-KILL} \$(cat /run/libvirt/qemu/$1.pid)"; } # kill_qemu GUEST HOST [SIGNAL]
+kill_qemu() { on "$2" kill "-${3:-KILL}" "$(< "$(root_of "$2")/run/libvirt/qemu/$1.pid")"; } # kill_qemu GUEST HOST [SIGNAL]
 
 # in_guest GUEST COMMAND: runs it with the guest's shell; asked from the host that the guest runs on
 in_guest() { on "$(where "$1")" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 20 "$2"; }

@@ -33,6 +33,22 @@ on() {
   esac
 }
 
+# root_of HOST: its file system as seen from here, for tests that need no process there
+root_of() { echo "/proc/$(< "$LAB_RUN/$1/pid")/root"; }
+
+# each COMMAND...: COMMAND hN for all hosts at the same time; fails if one of them does
+each() {
+  local h jobs=() job status=0
+  for h in $(hosts); do
+    "$@" "$h" &
+    jobs+=($!)
+  done
+  for job in "${jobs[@]}"; do
+    wait "$job" || status=1
+  done
+  return $status
+}
+
 underlay_up() {
   ip netns add underlay
   ip -n underlay -batch - << X
@@ -51,14 +67,14 @@ table bridge lab {
 X
 }
 
-# host_up hN FORM: the namespaces, the network and the configuration; no service yet
+# host_up FORM hN: the namespaces, the network, the configuration and the services but virt-relay's
 host_up() {
-  local h=$1 n=${1#h} outer pid=''
+  local h=$2 n=${2#h} outer pid=''
   mkdir -p "$LAB_RUN/$h"
-  LAB_HOSTS=$LAB_HOSTS unshare --net --mount --uts --pid --fork --kill-child --propagation private "$LAB_SRC/host-init" "$n" "$2" \
+  unshare --net --mount --uts --pid --fork --kill-child --propagation private "$LAB_SRC/host-init" "$n" "$1" \
     < /dev/null > "$LAB_RUN/$h/init.log" 2>&1 &
   outer=$!
-  wait_for 30 test -e "$LAB_RUN/$h/ready" || die "$h did not start: $(cat "$LAB_RUN/$h/init.log")"
+  wait_for 180 test -e "$LAB_RUN/$h/ready" || die "$h did not start: $(cat "$LAB_RUN/$h/init.log")"
   pid=$(pgrep -P "$outer")
   echo "$pid" > "$LAB_RUN/$h/pid"
   ip link add "u$n" netns underlay type veth peer name eth0 netns "$pid"
@@ -82,6 +98,12 @@ address add 10.9.$n.1/24 dev br0
 address add fd00:9:$n::1/64 dev br0 nodad
 X
   neighbour_up "$h"
+  start_dbus "$h"
+  start_charon "$h"
+  start_libvirtd "$h"
+  wait_charon "$h"
+  wait_libvirtd "$h"
+  start_events "$h"
 }
 
 # The neighbour nN on hN's bridge; on h2 it is also called s.
@@ -120,26 +142,19 @@ start_libvirtd() { service_start "$1" libvirtd libvirtd --listen; }
 stop_libvirtd() { service_stop "$1" libvirtd "${2:-TERM}"; }
 start_events() { service_start "$1" events "$LAB_BIN/events" "$1"; }
 
-wait_libvirtd() { wait_for 60 on "$1" virsh -q -c qemu:///system list || die "libvirtd on $1 does not answer, see its log"; }
+wait_libvirtd() {
+  wait_for 240 test -S "$(root_of "$1")/run/libvirt/libvirt-sock" && wait_for 120 on "$1" virsh -q -c qemu:///system list ||
+    die "libvirtd on $1 does not answer, see its log"
+}
 wait_charon() {
-  [ "$LAB_TUNNEL" = plain ] || wait_for 60 on "$1" test -S /run/charon.vici || die "charon on $1 does not start, see its log"
+  [ "$LAB_TUNNEL" = plain ] || wait_for 180 test -S "$(root_of "$1")/run/charon.vici" || die "charon on $1 does not start, see its log"
 }
 
 hosts_up() { # with|without
   local h kept=$LAB_RESULTS/.capabilities-$(uname -r)
   [ ! -d "$kept" ] || cp -r "$kept" "$LAB_RUN/capabilities"
   underlay_up
-  for h in $(hosts); do
-    host_up "$h" "$1"
-    start_dbus "$h"
-    start_charon "$h"
-    start_libvirtd "$h"
-  done
-  for h in $(hosts); do
-    wait_charon "$h"
-    wait_libvirtd "$h"
-    start_events "$h"
-  done
+  each host_up "$1" || die "not all hosts are up"
   # The first libvirtd asks QEMU what it can do; the others take over its answers.
   on h1 virsh -q -c qemu:///system domcapabilities > /dev/null || die "libvirtd on h1 cannot use QEMU, see its log"
   if [ ! -d "$kept" ]; then
@@ -164,6 +179,7 @@ mend() {
 # shape HOST RATE [DELAY [LOSS]]: limits what HOST sends and gets, e.g. shape h1 16mbit 20ms 1%. shape HOST off: ends it.
 shape() {
   local h=$1 where device
+  touch "$LAB_RUN/shaped"
   for where in "$h eth0" "underlay u${h#h}"; do
     device=${where#* } where=${where% *}
     on "$where" tc qdisc del dev "$device" root 2> /dev/null || true

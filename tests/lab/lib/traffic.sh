@@ -17,7 +17,7 @@ traffic_start() { # NAME FROM ADDRESS [RATE [METER-OPTION...]]
   echo "$from" > "$dir/$name.from"
   while [ ! -e "$dir/$name.ready" ]; do
     kill -0 "$(cat "$dir/$name.job")" 2> /dev/null || die "no traffic $name: $(cat "$dir/$name.error")"
-    sleep 0.1
+    nap 0.1
   done
   mark "traffic $name"
 }

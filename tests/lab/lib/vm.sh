@@ -62,7 +62,7 @@ vm_wait() { # SECONDS PID
       echo "lab: the VM was still running after $1 s and is stopped" >&2
       kill -KILL "$2"
     fi
-    sleep 0.2
+    nap 0.2
   done
 }
 
