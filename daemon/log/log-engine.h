@@ -21,7 +21,7 @@ gboolean      vr_log_is_stopped (VrLog *log);
 /* A task whose callback comes in the log's context, wherever it is made. (transfer full) */
 GTask        *vr_log_task_new (VrLog *log, GAsyncReadyCallback callback, gpointer data);
 
-/* Own records may be written; their seq begins after `last_seq`. Once. */
+/* Own records may be written; `last_seq` is the last that stands under this host's name, and theirs are higher. Once. */
 void          vr_log_opened (VrLog *log, guint64 last_seq);
 guint64       vr_log_get_issued (VrLog *log); /* highest seq given out; G_MAXUINT64 before vr_log_opened() */
 

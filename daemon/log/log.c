@@ -3,6 +3,9 @@
  * The part of the migration log that all engines share: the queue of own records, which gives out seq and passes one record at a time to
  * the engine; what was seen of each writer, so that a record is emitted once however often an engine reads it; the history.
  *
+ * seq begins at the time of day in milliseconds, or after the last seq that the engine found, whichever is higher: so it rises even
+ * where what this host wrote was lost, or an old backup was put back.
+ *
  * Invariants: seq rises in the order of the calls; of each writer, records are emitted in rising seq; an own record is emitted
  * after the engine said that it is durable, and before its append's callback.
  */
@@ -26,7 +29,7 @@ typedef struct {
   GQueue        queue;     /* of Append: those that wait */
   Append       *in_flight; /* the one that the engine has */
   gboolean      opened, ready, stopped;
-  guint64       opened_seq, issued;
+  guint64       opened_seq, issued, base; /* the last seq that was found, the last given out, where this session began */
   GError       *refused;
   GHashTable   *seen;      /* writer -> highest seq taken */
   VrHistory    *history;
@@ -74,16 +77,10 @@ append_end (Append *append, GError *error)
     g_task_return_boolean (task, TRUE);
 }
 
-static void
-append_number (Append *append)
+static guint64 *
+append_seq (Append *append)
 {
-  VrLogPrivate *p = get_private (append->log);
-  guint64 seq = ++p->issued;
-
-  if (append->record)
-    append->record->seq = seq;
-  else
-    append->host->seq = seq;
+  return append->record ? &append->record->seq : &append->host->seq;
 }
 
 /* What cannot be read back must not be written. */
@@ -172,8 +169,7 @@ append_async (VrLog *log, VrRecord *record, VrHost *host, GCancellable *cancella
     append_end (append, p->refused ? g_error_copy (p->refused) : g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the log is stopped"));
     return;
   }
-  if (p->opened)
-    append_number (append);
+  *append_seq (append) = ++p->issued;
   if (cancellable) {
     append->cancel = g_cancellable_source_new (cancellable);
     g_source_set_callback (append->cancel, G_SOURCE_FUNC (on_cancelled), append, NULL);
@@ -297,10 +293,10 @@ vr_log_get_issued (VrLog *log)
 guint64
 vr_log_get_append_seq (VrLog *log)
 {
-  const Append *append = get_private (log)->in_flight;
+  Append *append = get_private (log)->in_flight;
 
   g_return_val_if_fail (append, 0);
-  return append->record ? append->record->seq : append->host->seq;
+  return *append_seq (append);
 }
 
 GTask *
@@ -322,9 +318,12 @@ vr_log_opened (VrLog *log, guint64 last_seq)
 
   g_return_if_fail (!p->opened);
   p->opened = TRUE;
-  p->opened_seq = p->issued = last_seq;
-  for (GList *l = p->queue.head; l; l = l->next)
-    append_number (l->data);
+  p->opened_seq = last_seq;
+  if (last_seq > p->base) { /* the clock was set back */
+    for (GList *l = p->queue.head; l; l = l->next)
+      *append_seq (l->data) += last_seq - p->base;
+    p->issued += last_seq - p->base;
+  }
   pump (log);
 }
 
@@ -421,6 +420,7 @@ vr_log_init (VrLog *log)
 
   p->context = g_main_context_ref_thread_default ();
   g_queue_init (&p->queue);
+  p->base = p->issued = g_get_real_time () / 1000;
   p->seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   p->history = vr_history_new (VR_LOG_HISTORY_MAX);
   p->troubles = g_tree_new_full (compare_strings, NULL, g_free, g_free);

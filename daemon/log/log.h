@@ -39,10 +39,12 @@ void     vr_log_start (VrLog *log);
 void     vr_log_stop (VrLog *log); /* waits for nothing; appends under way end with G_IO_ERROR_CANCELLED */
 
 /*
- * Appends; calls are carried out in order. The record's writer and seq are set here (and time_us, if 0): `record` must not be
- * shared before the callback. A record that could not be read back ends in VR_RECORD_ERROR_MALFORMED. Cancelling helps while the
- * record waits for others; once its own turn came, the callback says what became of it. Call from the log's context.
- * While the storage is away the append waits (retried with backoff, "trouble") and the callback comes when it is durable.
+ * Appends; calls are carried out in order. Call from the log's context. The record's writer and seq are set here (and time_us, if
+ * 0), so it must not be shared before the call; nor with other threads before the callback: if the clock was set back, the seq of
+ * all that wait is raised once, when the storage is first there. A record that could not be read back ends in
+ * VR_RECORD_ERROR_MALFORMED. Cancelling helps while a record waits for others; once its own turn came, the callback says what
+ * became of it. While the storage is away the append waits (retried with backoff, "trouble"), and the callback comes when the
+ * record is durable.
  */
 void     vr_log_append_async (VrLog *log, VrRecord *record, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
 void     vr_log_append_host_async (VrLog *log, VrHost *host, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);

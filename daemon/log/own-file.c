@@ -7,8 +7,7 @@
  *
  * Nobody else writes this file. If it is not as the last append left it, and the survey finds records that this host did not write,
  * or its header names another machine, then two hosts have one name: writing ends for good, since the log would tell lies.
- * A file that is shorter or older than it was (a restored backup) is accepted; seq still rises, because it begins at the
- * time of day in milliseconds where that is higher than the file's last.
+ * A file that is shorter or older than it was (a restored backup) is accepted; seq rises all the same (log.c).
  *
  * Compaction writes HOST.log.new and renames it. Of each guest it keeps the record of custody that supersedes the others, the last
  * intent, and the last VR_LOG_HISTORY_MAX records; of the host the last record.
@@ -249,7 +248,6 @@ vr_own_file_open (VrOwnFile *own, char **report, GError **error)
   close (fd);
   if (!ok)
     return FALSE;
-  own->last_seq = MAX (own->last_seq, (guint64) g_get_real_time () / 1000);
   own->opened = TRUE;
   return TRUE;
 }

@@ -183,6 +183,60 @@ test_restart (void)
   wait_for (other->guests->len == 3);
 }
 
+/* ---- seq ---- */
+
+/* The file is lost with all that it said; whoever read it must not take what comes now for old. */
+static void
+test_seq_after_loss (void)
+{
+  g_autoptr (Directory) dir = directory_new ();
+  g_autofree char *path = file_of (dir, "h1");
+  g_autoptr (Host) h1 = host_start (dir, "h1"), h2 = host_start (dir, "h2"), again = NULL;
+
+  host_append_and_wait (h1, UUID, 1);
+  wait_for (h2->guests->len == 1);
+  host_stop (g_steal_pointer (&h1));
+  g_assert_cmpint (g_remove (path), ==, 0);
+  again = host_start (dir, "h1");
+  host_append_and_wait (again, UUID, 2);
+  wait_for (h2->guests->len == 2);
+}
+
+/* Records that were handed over before the file is open have their seq at once, and in order. */
+static void
+test_seq_before_it_is_open (void)
+{
+  g_autoptr (Directory) dir = directory_new ();
+  g_autoptr (Host) h1 = host_new (dir, "h1");
+  g_autoptr (VrRecord) a = record_new (UUID, "h1", 1), b = record_new (UUID, "h1", 2);
+
+  vr_log_append_async (h1->log, a, NULL, on_appended, h1);
+  vr_log_append_async (h1->log, b, NULL, on_appended, h1);
+  g_assert_cmpuint (a->seq, >, 0);
+  g_assert_cmpuint (b->seq, >, a->seq);
+}
+
+static void
+test_seq_clock_set_back (void)
+{
+  g_autoptr (Directory) dir = directory_new ();
+  g_autofree char *path = file_of (dir, "h1");
+  g_autoptr (Host) h1 = host_new (dir, "h1"), h2 = host_start (dir, "h2");
+  const guint64 future = g_get_real_time () / 1000 + 1000000000;
+
+  file_write_header (path, "h1", "");
+  file_append_record (path, "h1", 1, future);
+  host_append (h1, UUID, 2);
+  host_append (h1, UUID, 3);
+  vr_log_start (h1->log);
+  wait_for (h1->done == 2);
+  host_append_and_wait (h1, UUID, 4);
+  wait_for (h2->guests->len == 4);
+  for (guint i = 1; i < 4; i++)
+    g_assert_cmpuint (host_guest (h2, i)->seq, ==, future + i);
+  g_assert_cmpuint (h1->troubles->len, ==, 0);
+}
+
 /* ---- errors of the caller, cancelling, stopping ---- */
 
 static void
@@ -369,6 +423,9 @@ main (int argc, char **argv)
   g_test_add_func ("/log/late-reader", test_late_reader);
   g_test_add_func ("/log/polling", test_polling);
   g_test_add_func ("/log/restart", test_restart);
+  g_test_add_func ("/log/seq/after-loss", test_seq_after_loss);
+  g_test_add_func ("/log/seq/before-open", test_seq_before_it_is_open);
+  g_test_add_func ("/log/seq/clock-set-back", test_seq_clock_set_back);
   g_test_add_func ("/log/malformed", test_malformed);
   g_test_add_func ("/log/longer-than-a-line", test_longer_than_a_line);
   g_test_add_func ("/log/cancel", test_cancel);
