@@ -71,7 +71,7 @@ host_relay_off() {
 host_clean() {
   on "$1" bash -c '
     shopt -s nullglob
-    nft "table inet virt-relay { }; delete table inet virt-relay; table bridge virt-relay { }; delete table bridge virt-relay"
+    nft "table inet virt-relay { }; delete table inet virt-relay; table bridge virt-relay { }; delete table bridge virt-relay; table inet lab { }; delete table inet lab"
     for family in -4 -6; do
       printf "%s\n" "rule flush protocol 118" "route flush table all proto 118" "neigh flush dev br0 nud all" | ip "$family" -force -batch -
     done

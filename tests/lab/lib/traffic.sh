@@ -24,8 +24,12 @@ traffic_start() { # NAME FROM ADDRESS [RATE [METER-OPTION...]]
 
 # traffic_stop: ends all streams, waits for their counts and leaves them in $RESULT
 traffic_stop() {
-  local job
+  local job earlier=$RESULT/before-$EPOCHREALTIME
   mark "traffic stops"
+  if compgen -G "$RESULT/traffic-*.json" > /dev/null; then # measures are of the last traffic only
+    mkdir "$earlier"
+    mv "$RESULT"/traffic-*.json "$earlier/"
+  fi
   for job in "$LAB_RUN"/traffic/*.job; do
     job=${job%.job}
     on "$(cat "$job.from")" kill -TERM "$(cat "$job.pid")" || true
