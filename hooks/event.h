@@ -15,13 +15,16 @@
  *     (an empty line)
  *     <domain ...>, exactly BYTES_OF_XML bytes, then the end of the stream
  *
- * - A header line is KEY, ": ", VALUE, "\n". A reader ignores keys that it does not know; every key above stands exactly once.
+ * - A header line is KEY, ": ", VALUE, "\n". A reader ignores keys that it does not know; every key above stands
+ *   exactly once.
  * - In a value each byte below 0x20, 0x7f and '%' is written as %XX (two hexadecimal digits). Decoded values are UTF-8.
- * - "reason" is the extra argument of libvirt's hook: "-", or from libvirt 10.5 on why the guest ended ("migrated", ...).
+ * - "reason" is the extra argument of libvirt's hook: "-", or from libvirt 10.5 on why the guest ended ("migrated",
+ *   ...).
  * - "length" tells a whole event from one whose writer was killed halfway.
- * - On the socket the writer closes its sending half; the reader that has the whole event answers "ok\n". A reader that gets
- *   anything else closes the connection and answers nothing: the writer then leaves the event in the spool.
- * - guest, operation, sub-operation and time together identify an event: it may arrive over the socket and in the spool too.
+ * - On the socket the writer closes its sending half; the reader that has the whole event answers "ok\n". A reader
+ *   that gets anything else closes the connection and answers nothing: the writer then leaves the event in the spool.
+ * - guest, operation, sub-operation and time together identify an event: it may arrive over the socket and in the
+ *   spool too.
  *
  * A spool file's name is TIME-PID.event, TIME of 20 digits, so that names sort by time. A name that starts with '.' is a
  * file that is still being written.

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virt-relay-hook: what libvirt runs as /etc/libvirt/hooks/qemu.d/virt-relay. Arguments and standard input become one event
- * (event.h), which goes to virt-relayd's socket, or to its spool when nobody acknowledges in time.
+ * virt-relay-hook: what libvirt runs as /etc/libvirt/hooks/qemu.d/virt-relay. Arguments and standard input become one
+ * event (event.h), which goes to virt-relayd's socket, or to its spool when nobody acknowledges in time.
  *
- * libvirt waits for this program inside a guest's start or migration, takes a failure of it as an order to refuse, and what
- * it prints during `migrate` as the guest's new XML. Hence what always holds:
- * - The exit status is 0 and standard output stays empty, whatever happens. Trouble is one line on standard error and one
- *   in the journal.
- * - Every wait has an end: 1 s for the end of the input (libvirt always ends it), then 50 ms for the daemon, then 50 ms for
- *   the spool. The spool is written by a child process: if the disk takes longer, libvirt does not wait for it.
+ * libvirt waits for this program inside a guest's start or migration, takes a failure of it as an order to refuse,
+ * and what it prints during `migrate` as the guest's new XML. Hence what always holds:
+ * - The exit status is 0 and standard output stays empty, whatever happens. Trouble is one line on standard error and
+ *   one in the journal.
+ * - Every wait has an end: 1 s for the end of the input (libvirt always ends it), then 50 ms for the daemon, then 50
+ *   ms for the spool. The spool is written by a child process: if the disk takes longer, libvirt does not wait for
+ *   it.
  * - Plain libc, no library to load: it runs in less than 2 ms.
  *
- * Input that is no event (no XML, cut off, too much of it, an operation that libvirt's documentation does not know) is reported
- * and dropped. Whether the XML makes sense is for the daemon to see.
+ * Input that is no event (no XML, cut off, too much of it, an operation that libvirt's documentation does not know)
+ * is reported and dropped. Whether the XML makes sense is for the daemon to see.
  */
 #include "hooks/event.h"
 
@@ -137,8 +138,8 @@ grow_xml (Event *event, size_t *size)
 }
 
 /*
- * Reads standard input to its end. What goes beyond the limit is read and thrown away, so that libvirt's write does not fail.
- * Gives NULL, or what is wrong.
+ * Reads standard input to its end. What goes beyond the limit is read and thrown away, so that libvirt's write does
+ * not fail. Gives NULL, or what is wrong.
  */
 static const char *
 read_xml (Event *event)
@@ -397,8 +398,8 @@ spool (const Event *event, const char *path)
 }
 
 /*
- * Spools in a child, which has none of libvirt's pipes: libvirt waits for this process and for the end of its output, not for
- * a disk. The child's errno comes over a pipe.
+ * Spools in a child, which has none of libvirt's pipes: libvirt waits for this process and for the end of its output,
+ * not for a disk. The child's errno comes over a pipe.
  */
 static void
 spool_in_child (const Event *event, const char *path)

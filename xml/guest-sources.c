@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where a NIC's addresses come from. The sources are asked for each NIC, best first; the first one that gives a usable address
- * decides, so that an administrator may write down the addresses of one NIC and leave the others to Nova.
+ * Where a NIC's addresses come from. The sources are asked for each NIC, best first; the first one that gives a
+ * usable address decides, so that an administrator may write down the addresses of one NIC and leave the others to
+ * Nova.
  *
  * 1. virt-relay's own metadata: by MAC.
  * 2. nwfilter: <interface><filterref><parameter name='IP'|'IPV6' value='ADDRESS'/>, at the NIC itself.
- * 3. Nova's metadata: <nova:ports><nova:port uuid=...><nova:ip type='fixed' address=.../>. A port has no MAC, only Neutron's
- *    uuid; but Nova writes ports and interfaces from one list, in one order, so the n-th port is the n-th interface. This holds
- *    only if there are as many of both: a port that libvirt sees as <hostdev> has no <interface>. Then Nova's
- *    addresses are left alone. Floating addresses are not the guest's own: routers translate them.
+ * 3. Nova's metadata: <nova:ports><nova:port uuid=...><nova:ip type='fixed' address=.../>. A port has no MAC, only
+ *    Neutron's uuid; but Nova writes ports and interfaces from one list, in one order, so the n-th port is the n-th
+ *    interface. This holds only if there are as many of both: a port that libvirt sees as <hostdev> has no
+ *    <interface>. Then Nova's addresses are left alone. Floating addresses are not the guest's own: routers translate
+ *    them.
  */
 #include "xml/guest-xml-private.h"
 

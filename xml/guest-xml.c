@@ -3,14 +3,15 @@
  * Domain XML -> guest. The XML comes from libvirt, but parts of it (<metadata>, names) from whoever may define a guest, and the
  * reader runs in the daemon's main loop as root. So it stays small and closed:
  *
- * - No DOCTYPE: libvirt writes none, and without one there are no entities, no external files and no default attributes. The
- *   parser stops at it, before it reads what is inside. Network access is off besides.
+ * - No DOCTYPE: libvirt writes none, and without one there are no entities, no external files and no default
+ *   attributes. The parser stops at it, before it reads what is inside. Network access is off besides.
  * - Limits on bytes, elements and depth; the parser stops when one is passed.
  * - Always UTF-8, whatever the XML says of itself.
  *
- * What libvirt gives differs by stage. At `migrate begin`, and for a guest that does not run, there is no domain id, a tap
- * that libvirt names itself is missing, and so is the bridge of a libvirt network. Later <source> has the bridge, for
- * type='network' too; a NIC on a network of somebody else's bridge then is type='bridge'. NULLs in VrGuestNic say what is missing.
+ * What libvirt gives differs by stage. At `migrate begin`, and for a guest that does not run, there is no domain id,
+ * a tap that libvirt names itself is missing, and so is the bridge of a libvirt network. Later <source> has the
+ * bridge, for type='network' too; a NIC on a network of somebody else's bridge then is type='bridge'. NULLs in
+ * VrGuestNic say what is missing.
  *
  * The addresses are guest-sources.c's.
  */

@@ -63,9 +63,9 @@ typedef struct {
 } VrGuestXml;
 
 /*
- * Reads a domain's XML (`len` bytes, or -1 for a NUL-terminated string). What concerns one NIC or one address only and is wrong is
- * left out with a warning; the guest counts all the same. Gives a new guest (vr_guest_xml_free()), or NULL with an error of
- * VR_GUEST_XML_ERROR. Never touches network or files, whatever the XML says.
+ * Reads a domain's XML (`len` bytes, or -1 for a NUL-terminated string). What concerns one NIC or one address only
+ * and is wrong is left out with a warning; the guest counts all the same. Gives a new guest (vr_guest_xml_free()), or
+ * NULL with an error of VR_GUEST_XML_ERROR. Never touches network or files, whatever the XML says.
  */
 VrGuestXml *vr_guest_xml_parse (const char *xml, gssize len, GError **error);
 void vr_guest_xml_free (VrGuestXml *guest);
@@ -78,9 +78,10 @@ const char *vr_nic_type_to_string (VrNicType type);
 const char *vr_address_source_to_string (VrAddressSource source);
 
 /*
- * The one text form of a guest's address (inet_ntop's), e.g. "fd00::1" for "FD00:0:0::1"; g_free(). Errors for what is no
- * address, has a prefix length or scope, or cannot be one guest's address between hosts: unspecified, loopback, multicast, broadcast,
- * link-local, IPv4-mapped. Use it too for addresses that come from elsewhere (libvirt's leases, the guest agent).
+ * The one text form of a guest's address (inet_ntop's), e.g. "fd00::1" for "FD00:0:0::1"; g_free(). Errors for what
+ * is no address, has a prefix length or scope, or cannot be one guest's address between hosts: unspecified, loopback,
+ * multicast, broadcast, link-local, IPv4-mapped. Use it too for addresses that come from elsewhere (libvirt's leases,
+ * the guest agent).
  */
 char *vr_guest_xml_canonical_address (const char *text, GError **error);
 

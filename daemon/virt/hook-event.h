@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One event of libvirt's qemu hook, and the reader of the format in hooks/event.h. Knows no libvirt, no socket and no file.
+ * One event of libvirt's qemu hook, and the reader of the format in hooks/event.h. Knows no libvirt, no socket and no
+ * file.
  */
 #pragma once
 
@@ -59,8 +60,8 @@ const char *vr_hook_operation_to_string (VrHookOperation operation);
 gboolean vr_hook_operation_from_string (const char *word, VrHookOperation *operation);
 
 /*
- * What tells an event from all others (time, operation, sub-operation, guest), as one string; g_free(). When an acknowledgement is
- * lost the hook spools what the socket has already delivered: both have the same identity.
+ * What tells an event from all others (time, operation, sub-operation, guest), as one string; g_free(). When an
+ * acknowledgement is lost the hook spools what the socket has already delivered: both have the same identity.
  */
 char *vr_hook_event_identity (const VrHookEvent *event);
 

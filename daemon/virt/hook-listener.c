@@ -6,13 +6,14 @@
  *                                                             +--> emit, once each
  *   hook -> spool  -> pass: list, then file by file ----------+
  *
- * - The socket (hook-socket.h) acknowledges an event when it is whole, before the handlers run: the hook, and libvirt behind
- *   it, wait for no more than that. What is no event is not acknowledged; the hook then spools it, and the pass over the
- *   spool (hook-spool.h) says what is wrong with it and keeps it. So there is one place for garbage.
- * - A hook that found the daemon away or too slow has spooled an earlier event than the one that a client brings now. Hence
- *   each client's event starts a pass over the spool and waits until the pass has come to its time; so do the start and
- *   the spool's file monitor. A pass lists and reads on worker threads, one step at a time, and removes a file
- *   only after its event was emitted. A disk that hangs for longer than STALL_MS lets the socket's events pass by.
+ * - The socket (hook-socket.h) acknowledges an event when it is whole, before the handlers run: the hook, and libvirt
+ *   behind it, wait for no more than that. What is no event is not acknowledged; the hook then spools it, and the
+ *   pass over the spool (hook-spool.h) says what is wrong with it and keeps it. So there is one place for garbage.
+ * - A hook that found the daemon away or too slow has spooled an earlier event than the one that a client brings now.
+ *   Hence each client's event starts a pass over the spool and waits until the pass has come to its time; so do the
+ *   start and the spool's file monitor. A pass lists and reads on worker threads, one step at a time, and removes a
+ *   file only after its event was emitted. A disk that hangs for longer than STALL_MS lets the socket's events pass
+ *   by.
  * - An acknowledgement that came too late leaves an event in both ways. The identities of the last events emitted are
  *   kept, and the second of the two is dropped. (A daemon that is killed between "emitted" and "removed" emits the
  *   event again in its next life: handlers look at what is, they do not count.)

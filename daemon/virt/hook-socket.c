@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A client is read to its end, into a buffer that grows up to the limits of hooks/event.h; then it is parsed, acknowledged,
- * passed on and closed. Each client keeps a reference to the VrHookSocket, which closing only marks as closed: a read that
- * was cancelled ends in the main loop's next round.
+ * A client is read to its end, into a buffer that grows up to the limits of hooks/event.h; then it is parsed,
+ * acknowledged, passed on and closed. Each client keeps a reference to the VrHookSocket, which closing only marks as
+ * closed: a read that was cancelled ends in the main loop's next round.
  */
 #include "daemon/virt/hook-socket.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Files come from virt-relay-hook, which renames them into place when they are whole, so what is there under a final name is
- * an event or garbage. Garbage must not stand in the way of the events behind it, nor be lost to whoever looks for the cause:
- * it is moved aside.
+ * Files come from virt-relay-hook, which renames them into place when they are whole, so what is there under a final
+ * name is an event or garbage. Garbage must not stand in the way of the events behind it, nor be lost to whoever
+ * looks for the cause: it is moved aside.
  */
 #include "daemon/virt/hook-spool.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How long libvirt waits for virt-relay-hook: from posix_spawn() until it has been reaped, with the XML of a guest on its
- * standard input, RUNS times with the daemon's listener answering (in this process, on another thread than the one that
- * measures), RUNS times with nobody there, so that the event goes to a spool on this disk; and RUNS times /bin/true, which is what
- * starting any program costs. One line on standard output.
+ * How long libvirt waits for virt-relay-hook: from posix_spawn() until it has been reaped, with the XML of a guest on
+ * its standard input, RUNS times with the daemon's listener answering (in this process, on another thread than the
+ * one that measures), RUNS times with nobody there, so that the event goes to a spool on this disk; and RUNS times
+ * /bin/true, which is what starting any program costs. One line on standard output.
  *
  *     hook-bench RUNS XMLFILE
  */

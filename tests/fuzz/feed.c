@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stands in for libFuzzer in an ordinary build: feeds every file of the folders on the command line to the harness, as it is and
- * in ROUNDS damaged forms, always the same ones. One TAP test a folder.
+ * Stands in for libFuzzer in an ordinary build: feeds every file of the folders on the command line to the harness,
+ * as it is and in ROUNDS damaged forms, always the same ones. One TAP test a folder.
  */
 #include <glib.h>
 #include <string.h>

@@ -295,11 +295,17 @@ test_socket_endless (Fixture *fixture, gconstpointer data)
 {
   const gsize len = VR_EVENT_MAX_XML + 2 * VR_EVENT_MAX_HEADER;
   g_autofree char *text = g_strnfill (len, 'x');
-  g_autofree char *head = event_text ("d", "start", 5, "");
 
   memcpy (text, VR_EVENT_MAGIC "\n\n", strlen (VR_EVENT_MAGIC "\n\n"));
   start (fixture);
-  assert_refused (fixture, text, len, "the header has no");
+  for (guint attempts = 0; !was_logged ("the header has no"); attempts++) /* a slow machine may meet the deadline first */
+    {
+      g_autofree char *answer = exchange (fixture, text, len);
+
+      g_assert_cmpstr (answer, ==, "");
+      g_assert_cmpuint (attempts, <, 50);
+    }
+  g_assert_cmpuint (fixture->seen->len, ==, 0);
 }
 
 /* A client that sends half and stays; the others are served all the while. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Real domain XML, one file for each stage of a guest's life as libvirt's hooks got it (data/xml/README.md), against the text
- * beside it. VR_GOLDEN_UPDATE=1 writes the text anew: read the difference before you commit it.
+ * Real domain XML, one file for each stage of a guest's life as libvirt's hooks got it (data/xml/README.md), against
+ * the text beside it. VR_GOLDEN_UPDATE=1 writes the text anew: read the difference before you commit it.
  */
 #include "xml/guest-xml.h"
 
