@@ -31,7 +31,7 @@ create_request (const char *name, guint32 if_id)
   VrRequest       *request = link_request (RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, name, 0,
                                            g_strdup_printf ("+ XFRM interface %s (if_id 0x%x)", name, if_id));
   struct nlmsghdr *nlh = request->nlh;
-  struct nlattr   *info, *data, *spec, *inet6;
+  struct nlattr   *info, *data;
 
   info = mnl_attr_nest_start (nlh, IFLA_LINKINFO);
   mnl_attr_put_strz (nlh, IFLA_INFO_KIND, "xfrm");
@@ -39,23 +39,34 @@ create_request (const char *name, guint32 if_id)
   mnl_attr_put_u32 (nlh, IFLA_XFRM_IF_ID, if_id);
   mnl_attr_nest_end (nlh, data);
   mnl_attr_nest_end (nlh, info);
+  return request;
+}
 
+/* Settings of an interface that is there: in the message that creates it the kernel ignores them. */
+static VrRequest *
+set_request (const char *name, const char *alias)
+{
+  VrRequest       *request = link_request (RTM_NEWLINK, 0, name, 0, g_strdup_printf ("+ alias and settings of %s", name));
+  struct nlmsghdr *nlh = request->nlh;
+  struct nlattr   *spec, *inet6;
+
+  mnl_attr_put_strz (nlh, IFLA_IFALIAS, alias);
   spec = mnl_attr_nest_start (nlh, IFLA_AF_SPEC);
   inet6 = mnl_attr_nest_start (nlh, AF_INET6);
   mnl_attr_put_u8 (nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
   mnl_attr_nest_end (nlh, inet6);
   mnl_attr_nest_end (nlh, spec);
+  request->harmless = ENODEV; /* it could not be created, which has been said */
   return request;
 }
 
-/* Alias and up are settings of an interface that is there: the kernel ignores or refuses them in the message that creates it. */
+/* In a message of its own: going up makes the link-local address, before the message's other settings are looked at. */
 static VrRequest *
-set_request (const char *name, const char *alias)
+up_request (const char *name)
 {
-  VrRequest *request = link_request (RTM_NEWLINK, 0, name, IFF_UP, g_strdup_printf ("+ alias and state up of %s", name));
+  VrRequest *request = link_request (RTM_NEWLINK, 0, name, IFF_UP, g_strdup_printf ("+ state up of %s", name));
 
-  mnl_attr_put_strz (request->nlh, IFLA_IFALIAS, alias);
-  request->harmless = ENODEV; /* it could not be created, which has been said */
+  request->harmless = ENODEV;
   return request;
 }
 
@@ -110,6 +121,7 @@ vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, c
   if (link == NULL)
     g_ptr_array_add (batch, create_request (name, if_id));
   g_ptr_array_add (batch, set_request (name, alias));
+  g_ptr_array_add (batch, up_request (name));
   vr_rtnl_run (rtnl, batch, NULL, &trouble);
   if (made != NULL)
     *made = TRUE;

@@ -3,6 +3,7 @@
 #include "netns.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static gboolean
 lacking (void)
@@ -20,7 +21,7 @@ ensure (VrKernel *kernel, const char *name, guint32 if_id, const char *alias)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (vr_kernel_ensure_xfrm (kernel, name, if_id, alias, &error));
+  vr_kernel_ensure_xfrm (kernel, name, if_id, alias, &error);
   g_assert_no_error (error);
 }
 
@@ -125,6 +126,94 @@ test_plan (void)
   assert_same (after, before);
 }
 
+/* The other end of the tunnel, and the associations of both ends, with keys that need no daemon. */
+static void
+make_esp (void)
+{
+  static const char *const ends[][5] = {
+    /* prefix of ip(8), own and other's underlay address, if_id, SPI inwards */
+    { "ip", "192.0.2.1", "192.0.2.2", "0x76123456", "0x101" },
+    { "ip -n peer", "192.0.2.2", "192.0.2.1", "0x9", "0x102" },
+  };
+
+  host_new ("peer");
+  host_new ("guest");
+  sh ("ip link add under0 type veth peer name eth0 netns peer && ip link set under0 up && ip -n peer link set eth0 up && "
+      "ip addr add 192.0.2.1/24 dev under0 && ip -n peer addr add 192.0.2.2/24 dev eth0 && "
+      "ip -n peer link add x0 type xfrm if_id 9 && ip -n peer link set x0 up && "
+      "ip -n peer addr add 10.9.1.60/32 dev lo && ip -n peer addr add fd00:9:1::60/128 dev lo && "
+      "ip -n peer route add 10.0.0.0/8 dev x0 && ip -n peer -6 route add fd00::/16 dev x0 && "
+      "ip link add tap0 type veth peer name eth0 netns guest && ip link set tap0 up && ip -n guest link set eth0 up && "
+      "ip addr add 10.9.1.1/24 dev tap0 && ip addr add fd00:9:1::1/64 dev tap0 nodad && "
+      "ip -n guest addr add 10.9.1.100/32 dev eth0 && ip -n guest addr add fd00:9:1::100/128 dev eth0 nodad && "
+      "ip -n guest route add 10.9.1.1 dev eth0 && ip -n guest route add default via 10.9.1.1 && "
+      "ip -n guest -6 route add fd00:9:1::1 dev eth0 && ip -n guest -6 route add default via fd00:9:1::1");
+  for (guint i = 0; i < G_N_ELEMENTS (ends); i++)
+    {
+      const char *ip = ends[i][0], *own = ends[i][1], *other = ends[i][2], *id = ends[i][3], *in = ends[i][4], *out = ends[1 - i][4];
+      const char *key = "0x000102030405060708090a0b0c0d0e0f10111213";
+
+      for (guint k = 0; k < 2; k++)
+        sh ("%s xfrm state add src %s dst %s proto esp spi %s reqid 1 mode tunnel if_id %s flag af-unspec aead 'rfc4106(gcm(aes))' %s 128", ip,
+            k == 0 ? own : other, k == 0 ? other : own, k == 0 ? out : in, id, key);
+      for (guint k = 0; k < 2; k++)
+        {
+          const char *any = k == 0 ? "0.0.0.0/0" : "::/0";
+
+          sh ("%s xfrm policy add src %s dst %s dir out if_id %s tmpl src %s dst %s proto esp reqid 1 mode tunnel", ip, any, any, id, own, other);
+          sh ("for d in in fwd; do %s xfrm policy add src %s dst %s dir $d if_id %s tmpl src %s dst %s proto esp reqid 1 mode tunnel; done",
+              ip, any, any, id, other, own);
+        }
+    }
+}
+
+/*
+ * Through ESP, with the real interface: the inside of a packet passes the filter's last chain a second time on its way to the underlay, and is
+ * not taken for one that leaves in clear. Inwards the checks see the interface that it came out of.
+ */
+static void
+test_esp (void)
+{
+  static const char plan[] =
+    "element inet bridge { \"tap0\" }\n"
+    "element inet guest4 { 10.9.1.60 }\n"
+    "element inet guest6 { fd00:9:1::60 }\n"
+    "element inet peer-owned4 { \"vr-h3\" . 10.9.1.60 }\n"
+    "element inet peer-owned6 { \"vr-h3\" . fd00:9:1::60 }\n"
+    "element inet relay4 { 10.9.1.60 }\n"
+    "element inet relay6 { fd00:9:1::60 }\n"
+    "route 10.9.1.60/32 dev vr-h3 table 30321 metric 10\n"
+    "route fd00:9:1::60/128 dev vr-h3 table 30321 metric 10\n"
+    "rule 7610 from all to all iif any lookup 30321\n"
+    "rule6 7610 from all to all iif any lookup 30321\n";
+  static const char *const pairs[][4] = { { "10.9.1.100", "10.9.1.60", "10.77.0.1", "relay4 10.9.1.60" },
+                                          { "fd00:9:1::100", "fd00:9:1::60", "fd00:77::1", "relay6 fd00:9:1::60" } };
+  g_autoptr (VrKernel) kernel = new_kernel ();
+  g_autofree char *changes = NULL;
+
+  if (lacking ())
+    return;
+  make_esp ();
+  ensure (kernel, "vr-h3", 0x76123456, "h3");
+  changes = apply (kernel, plan);
+  for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
+    {
+      int guest = udp_open ("guest", pairs[i][0], 4000), far = udp_open ("peer", pairs[i][1], 4000), stranger = udp_open ("peer", pairs[i][2], 4000);
+
+      udp_send (guest, pairs[i][1], 4000, "through ESP");
+      udp_expect (far, "through ESP");
+      udp_send (stranger, pairs[i][0], 4000, "not from there");
+      udp_send (far, pairs[i][0], 4000, "and back");
+      udp_expect (guest, "and back");
+      expect_counter (kernel, pairs[i][3], 1);
+      expect_counter (kernel, "foreign-source", i + 1);
+      close (guest);
+      close (far);
+      close (stranger);
+    }
+  g_assert_cmpuint (counter_of (kernel, "guest-in-clear"), ==, 0);
+}
+
 static void
 test_lacking (void)
 {
@@ -160,6 +249,7 @@ main (int argc, char **argv)
   netns_add ("/kernel/xfrm/other-id", test_other_id);
   netns_add ("/kernel/xfrm/id-taken", test_id_taken);
   netns_add ("/kernel/xfrm/plan", test_plan);
+  netns_add ("/kernel/xfrm/esp", test_esp);
   netns_add ("/kernel/xfrm/lacking", test_lacking);
   netns_add ("/kernel/xfrm/name", test_name);
   return g_test_run ();
