@@ -6,22 +6,22 @@
  *
  * How much can hang: each lane has a number of slots, a slot is given back only when the thread is, and of one guest only one
  * call a lane is under way. So a guest whose hook or agent hangs holds one slot, not all, and a libvirtd that hangs holds as many
- * threads as there are slots, until its keepalive fails. The lanes share connections; together they stay below what libvirtd
- * takes from one (VR_VIRT_LINK_MAX_CALLS).
+ * threads as there are slots, until its keepalive fails. Each slot has its own connection.
  *
  * All bookkeeping is done in the main loop, so nothing is locked: a thread gets a call, sets its result and posts it back.
  */
 #include "daemon/virt/virt-calls.h"
 
 static const struct {
-  VrVirtLink link;
-  guint slots;
+  guint first, n; /* its slots, which are numbers of the session's links */
 } lanes[] = {
-  [VR_VIRT_LANE_QUICK] = { VR_VIRT_LINK_CALLS, VR_VIRT_LINK_MAX_CALLS },
-  [VR_VIRT_LANE_AGENT] = { VR_VIRT_LINK_SLOW, VR_VIRT_LINK_MAX_CALLS / 2 },
-  [VR_VIRT_LANE_STAMP] = { VR_VIRT_LINK_SLOW, VR_VIRT_LINK_MAX_CALLS / 2 },
+  [VR_VIRT_LANE_QUICK] = { 0, 4 },
+  [VR_VIRT_LANE_JOB] = { 4, 3 },
+  [VR_VIRT_LANE_AGENT] = { 7, 2 },
+  [VR_VIRT_LANE_STAMP] = { 9, 2 },
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (lanes) == VR_VIRT_N_LANES);
+G_STATIC_ASSERT (VR_VIRT_N_LINKS == 11);
 
 typedef struct {
   VrVirtCalls *calls;
@@ -29,7 +29,8 @@ typedef struct {
   guint deadline_ms;
   GTask *task;           /* NULL: answered */
   GSource *deadline, *cancelled;
-  VrVirtSession *session; /* set while the work is under way */
+  VrVirtSession *session; /* these two are set while the work is under way */
+  guint slot;
   gpointer result;       /* these two are the thread's until it posts the call back */
   GError *error;
 } Call;
@@ -163,11 +164,12 @@ done_in_main (gpointer data)
 static void
 work_in_thread (gpointer data, gpointer unused)
 {
-  Call *call = data;
+  Call         *call = data;
+  virConnectPtr conn = vr_virt_session_use (call->session, call->slot, &call->error);
   g_autoptr (GSource) source = g_idle_source_new ();
 
-  call->result = call->request.work (vr_virt_session_get (call->session, lanes[call->request.lane].link), call->request.args,
-                                     &call->error);
+  if (conn != NULL)
+    call->result = call->request.work (conn, call->request.args, &call->error);
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, done_in_main, call, NULL);
   g_source_attach (source, NULL);
@@ -175,49 +177,49 @@ work_in_thread (gpointer data, gpointer unused)
 
 /* ---- turns ---- */
 
+/* Whether this call may be made now, and in which slot. */
 static gboolean
-may_start (VrVirtCalls *self, const Call *call, guint *in_lane)
+find_slot (VrVirtCalls *self, const Call *call, guint *slot)
 {
-  gboolean same_key = FALSE;
+  VrVirtLane lane = call->request.lane;
+  gboolean   taken[VR_VIRT_N_LINKS] = { FALSE };
 
-  *in_lane = 0;
   for (guint i = 0; i < self->under_way->len; i++)
     {
       const Call *other = self->under_way->pdata[i];
 
-      if (other->request.lane != call->request.lane || other->session != self->session)
-        continue;
-      (*in_lane)++;
-      same_key = same_key || g_str_equal (other->request.key, call->request.key);
+      if (other->session != self->session || other->request.lane != lane)
+        continue; /* what hangs in an earlier session has no slot of this one */
+      if (g_str_equal (other->request.key, call->request.key))
+        return FALSE;
+      taken[other->slot] = TRUE;
     }
-  return !same_key && *in_lane < lanes[call->request.lane].slots;
-}
-
-static void
-start (VrVirtCalls *self, Call *call)
-{
-  self->refs++;
-  call->session = vr_virt_session_ref (self->session);
-  g_ptr_array_add (self->under_way, call);
-  g_thread_pool_push (self->pool, call, NULL);
+  for (guint i = lanes[lane].first; i < lanes[lane].first + lanes[lane].n; i++)
+    if (!taken[i])
+      {
+        *slot = i;
+        return TRUE;
+      }
+  return FALSE;
 }
 
 static void
 pump (VrVirtCalls *self, VrVirtLane lane)
 {
-  guint in_lane = 0;
-
   if (self->session == NULL)
     return;
-  for (GList *l = self->waiting[lane].head, *next; l != NULL && in_lane < lanes[lane].slots; l = next)
+  for (GList *l = self->waiting[lane].head, *next; l != NULL; l = next)
     {
       Call *call = l->data;
 
       next = l->next;
-      if (!may_start (self, call, &in_lane))
+      if (!find_slot (self, call, &call->slot))
         continue;
       g_queue_delete_link (&self->waiting[lane], l);
-      start (self, call);
+      self->refs++;
+      call->session = vr_virt_session_ref (self->session);
+      g_ptr_array_add (self->under_way, call);
+      g_thread_pool_push (self->pool, call, NULL);
     }
 }
 

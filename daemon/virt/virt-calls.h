@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 /* Who waits for whom: each lane has its own number of calls under way at most. */
 typedef enum {
   VR_VIRT_LANE_QUICK, /* libvirtd answers at once */
+  VR_VIRT_LANE_JOB,   /* it asks QEMU, or waits for those who do */
   VR_VIRT_LANE_AGENT, /* it waits for the guest's agent */
   VR_VIRT_LANE_STAMP, /* it waits behind jobs; tried again for as long as libvirt gives up waiting for the job */
   VR_VIRT_N_LANES
@@ -27,7 +28,7 @@ typedef struct {
   GDestroyNotify free_result; /* of an answer that comes too late; in the main loop; may be NULL */
 } VrVirtRequest;
 
-/* A connection turned out to be dead before libvirt's own callback said so. */
+/* libvirtd turned out to be gone before libvirt's own callback said so. */
 typedef void (*VrVirtBroken) (const char *why, gpointer owner);
 
 typedef struct _VrVirtCalls VrVirtCalls;

@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Looking at one guest, or at all of them. It is one call, and after that one more for each running guest that has a NIC
- * without an address: to its agent. An agent that is silent must not hold up what is known without it, so it gets a part of the
- * time and is left out then. What the host's neighbour table says counts where nothing else said anything.
+ * Looking at one guest, or at all of them, step by step:
+ *
+ *   QUICK: who is here, in which state; XML, leases, neighbours            one call
+ *   JOB: state and migration job, together                                 one for each guest
+ *   AGENT: addresses of a running guest that has a NIC without one         one for each such guest
+ *
+ * The last two may hang in a guest that is in trouble. That must not hold up what is known of the others, so each gets a part of
+ * the time. Without the job, a running guest is taken for one that does not migrate (libvirt's events say it if it does); where the
+ * job decides between origin and target, the look, or the list, fails. Without the agent, what the host's neighbour table says counts.
  */
 #include "daemon/virt/virt-describe.h"
 
 #include "daemon/virt/virt-guest.h"
 
-#define AGENT_MS 2000
+#define PATIENCE_MS 2000 /* at most, for each of the steps that may hang */
 
 typedef struct {
   VrVirtCalls *calls; /* alive: the task holds their owner */
   GTask *task;        /* the list's or look's */
-  GPtrArray *drafts;  /* of VrVirtDraft */
+  GPtrArray *drafts;  /* of VrVirtDraft; whose `guest` is NULL is gone */
   gboolean single;
   gint64 end_us;      /* monotonic */
-  guint agents_asked;
+  guint busy;         /* guests about which something is still asked, and one for who starts that */
+  GError *error;      /* the first that spoils everything */
 } Description;
 
 static void
@@ -24,25 +31,42 @@ description_free (Description *self)
 {
   g_clear_object (&self->task);
   g_clear_pointer (&self->drafts, g_ptr_array_unref);
+  g_clear_error (&self->error);
   g_free (self);
 }
 
-/* Everything was asked. */
-static void
-description_finish (Description *self)
+static GPtrArray *
+take_guests (Description *self)
 {
-  g_autoptr (GPtrArray) guests = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_virt_guest_free);
-  g_autoptr (GTask) task = g_steal_pointer (&self->task);
+  GPtrArray *guests = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_virt_guest_free);
 
   for (guint i = 0; i < self->drafts->len; i++)
     {
       VrVirtDraft *draft = self->drafts->pdata[i];
 
+      if (draft->guest == NULL)
+        continue;
       if (draft->neighbours != NULL)
         vr_virt_guest_fill (draft->guest, draft->neighbours);
       g_ptr_array_add (guests, g_steal_pointer (&draft->guest));
     }
-  if (self->single)
+  return guests;
+}
+
+/* One is done; after the last one, so is all. */
+static void
+description_done (Description *self)
+{
+  g_autoptr (GTask) task = NULL;
+  g_autoptr (GPtrArray) guests = NULL;
+
+  if (--self->busy > 0)
+    return;
+  task = g_steal_pointer (&self->task);
+  guests = take_guests (self);
+  if (self->error != NULL)
+    g_task_return_error (task, g_steal_pointer (&self->error));
+  else if (self->single)
     g_task_return_pointer (task, g_ptr_array_steal_index (guests, 0), (GDestroyNotify) vr_virt_guest_free);
   else
     g_task_return_pointer (task, g_steal_pointer (&guests), (GDestroyNotify) g_ptr_array_unref);
@@ -56,67 +80,98 @@ subtask (Description *self, GAsyncReadyCallback callback, gpointer data)
   return g_task_new (g_task_get_source_object (self->task), g_task_get_cancellable (self->task), callback, data);
 }
 
+/* ---- guest by guest ---- */
+
+typedef struct {
+  Description *description;
+  VrVirtDraft *draft;
+} About;
+
+/* Asks something about one guest, with a part of the time that is left. */
+static void
+ask (Description *self, VrVirtDraft *draft, const VrVirtRequest *how, GAsyncReadyCallback callback)
+{
+  gint64        left_ms = (self->end_us - g_get_monotonic_time ()) / 1000;
+  About        *about = g_new (About, 1);
+  VrVirtRequest request = *how;
+
+  *about = (About){ self, draft };
+  request.key = draft->guest->xml->uuid;
+  request.args = g_strdup (request.key);
+  request.free_args = g_free;
+  vr_virt_calls_make (self->calls, &request, CLAMP (left_ms / 3, 0, PATIENCE_MS), subtask (self, callback, about));
+}
+
+static void
+on_agent_answered (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autofree About *about = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) found = g_task_propagate_pointer (G_TASK (result), &error);
+
+  if (found != NULL)
+    vr_virt_guest_fill (about->draft->guest, found);
+  else
+    g_debug ("%s", error->message);
+  description_done (about->description);
+}
+
 static gpointer
 agent_work (virConnectPtr conn, gconstpointer args, GError **error)
 {
   return vr_virt_guest_ask_agent (conn, args, error);
 }
 
-typedef struct {
-  Description *description;
-  guint index; /* in drafts */
-} AgentAsked;
+static const VrVirtRequest agent_request = { .lane = VR_VIRT_LANE_AGENT, .purpose = "ask the agent of guest", .work = agent_work,
+                                             .free_result = (GDestroyNotify) g_ptr_array_unref };
 
-static void
-on_agent_answered (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autofree AgentAsked *asked = data;
-  Description *self = asked->description;
-  VrVirtDraft *draft = self->drafts->pdata[asked->index];
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) found = g_task_propagate_pointer (G_TASK (result), &error);
-
-  if (found != NULL)
-    vr_virt_guest_fill (draft->guest, found);
-  else
-    g_debug ("guest %s: %s", draft->guest->xml->name, error->message);
-  if (--self->agents_asked == 0)
-    description_finish (self);
-}
-
-/* Only a guest that runs can answer. */
+/* Whether the guest may go on without an answer about its job; else it is gone, or everything is spoiled. */
 static gboolean
-wants_agent (const VrVirtGuest *guest)
+survives (Description *self, VrVirtDraft *draft, GError *error)
 {
-  return guest->state == VR_VIRT_STATE_RUNNING && !guest->migrating && vr_virt_guest_lacks_address (guest);
+  if (g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_GONE) && !self->single)
+    {
+      g_clear_pointer (&draft->guest, vr_virt_guest_free);
+      return FALSE;
+    }
+  if ((g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_TIMEOUT) || g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CALL))
+      && vr_virt_guest_settle (draft->guest, &draft->situation))
+    {
+      g_info ("%s; the guest is taken for one that does not migrate", error->message);
+      return TRUE;
+    }
+  if (self->error == NULL)
+    self->error = g_error_copy (error);
+  return FALSE;
 }
 
 static void
-description_ask_agents (Description *self)
+on_situated (GObject *source, GAsyncResult *result, gpointer data)
 {
-  gint64 left_ms = (self->end_us - g_get_monotonic_time ()) / 1000;
-  guint  patience_ms = CLAMP (left_ms / 2, 0, AGENT_MS);
+  g_autofree About *about = data;
+  g_autoptr (GError) error = NULL;
+  g_autofree VrVirtSituation *situation = g_task_propagate_pointer (G_TASK (result), &error);
+  VrVirtGuest *guest = about->draft->guest;
+  gboolean     fine = situation != NULL ? vr_virt_guest_settle (guest, situation)
+                                        : survives (about->description, about->draft, error);
 
-  self->agents_asked = 1; /* the loop's own */
-  for (guint i = 0; i < self->drafts->len; i++)
-    {
-      const VrVirtDraft *draft = self->drafts->pdata[i];
-      VrVirtRequest      request = { .lane = VR_VIRT_LANE_AGENT, .purpose = "ask the agent of guest", .work = agent_work,
-                                     .free_args = g_free, .free_result = (GDestroyNotify) g_ptr_array_unref };
-      AgentAsked        *asked;
-
-      if (!wants_agent (draft->guest))
-        continue;
-      request.key = draft->guest->xml->uuid;
-      request.args = g_strdup (draft->guest->xml->uuid);
-      asked = g_new (AgentAsked, 1);
-      *asked = (AgentAsked){ self, i };
-      self->agents_asked++;
-      vr_virt_calls_make (self->calls, &request, patience_ms, subtask (self, on_agent_answered, asked));
-    }
-  if (--self->agents_asked == 0)
-    description_finish (self);
+  /* Only a guest that runs can answer. */
+  if (fine && guest->state == VR_VIRT_STATE_RUNNING && !guest->migrating && vr_virt_guest_lacks_address (guest))
+    ask (about->description, about->draft, &agent_request, on_agent_answered);
+  else
+    description_done (about->description);
 }
+
+static gpointer
+job_work (virConnectPtr conn, gconstpointer args, GError **error)
+{
+  return vr_virt_guest_situate (conn, args, error);
+}
+
+static const VrVirtRequest job_request = { .lane = VR_VIRT_LANE_JOB, .purpose = "ask for the job of guest", .work = job_work,
+                                           .free_result = g_free };
+
+/* ---- all of them ---- */
 
 static void
 on_described (GObject *source, GAsyncResult *result, gpointer data)
@@ -138,7 +193,10 @@ on_described (GObject *source, GAsyncResult *result, gpointer data)
     }
   else
     self->drafts = described;
-  description_ask_agents (self);
+  self->busy = 1 + self->drafts->len;
+  for (guint i = 0; i < self->drafts->len; i++)
+    ask (self, self->drafts->pdata[i], &job_request, on_situated);
+  description_done (self);
 }
 
 static gpointer

@@ -8,8 +8,12 @@
  * - outgoing: virDomainGetJobStats() says so.
  * - incoming: libvirt's QEMU driver refuses virDomainGetJobStats() with VIR_ERR_OPERATION_UNSUPPORTED at the target, and
  *   only there. The state is "paused (starting up)", then "paused (migrating)", or "running (post-copy)".
- * - virDomainGetJobStats() waits for a guest that is just being started, at most 30 s; the other calls wait only while a hook
- *   of that guest runs.
+ *
+ * virDomainGetJobStats() is a job itself: at an origin it waits for QEMU, whose monitor is deaf from STOP until all memory is sent;
+ * elsewhere it waits 30 s for other jobs: the start of the guest, or somebody who asks a QEMU that hangs. Therefore it is a call of
+ * its own, and not all depends on it. The other calls wait only while a hook of that guest runs.
+ *
+ * Every libvirt function forgets the last error, even virDomainGetName(). What a message needs is fetched before.
  */
 #include "daemon/virt/virt-guest.h"
 
@@ -35,29 +39,39 @@ vr_virt_draft_free (VrVirtDraft *draft)
 
 /* ---- state and job ---- */
 
-typedef enum { JOB_NONE, JOB_OUT, JOB_IN } Job;
+/* A guest to be asked about; the name is the domain's. */
+typedef struct {
+  virConnectPtr conn;
+  virDomainPtr domain;
+  const char *name;
+} Asked;
 
-static Job
+static gboolean
+refuse_inactive (const Asked *asked, GError **error)
+{
+  g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_GONE, "guest %s does not run", asked->name);
+  return FALSE;
+}
+
+static VrVirtJob
 job_from_stats (virTypedParameterPtr params, int n_params)
 {
   int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
 
   virTypedParamsGetInt (params, n_params, VIR_DOMAIN_JOB_OPERATION, &operation);
   if (operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT)
-    return JOB_OUT;
-  return operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN ? JOB_IN : JOB_NONE;
+    return VR_VIRT_JOB_OUT;
+  return operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN ? VR_VIRT_JOB_IN : VR_VIRT_JOB_NONE;
 }
 
-/* A driver without jobs (test:///) says VIR_ERR_NO_SUPPORT. */
 static gboolean
-read_job (virDomainPtr domain, Job *job, GError **error)
+read_job (const Asked *asked, VrVirtJob *job, GError **error)
 {
   virTypedParameterPtr params = NULL;
   int                  n_params = 0, type = VIR_DOMAIN_JOB_NONE;
-  g_autoptr (GError) why = NULL;
 
-  *job = JOB_NONE;
-  if (virDomainGetJobStats (domain, &type, &params, &n_params, 0) == 0)
+  *job = VR_VIRT_JOB_NONE;
+  if (virDomainGetJobStats (asked->domain, &type, &params, &n_params, 0) == 0)
     {
       if (type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED)
         *job = job_from_stats (params, n_params);
@@ -67,39 +81,59 @@ read_job (virDomainPtr domain, Job *job, GError **error)
   switch (virGetLastErrorCode ())
     {
     case VIR_ERR_OPERATION_UNSUPPORTED:
-      *job = JOB_IN;
+      *job = VR_VIRT_JOB_IN;
       return TRUE;
-    case VIR_ERR_NO_SUPPORT:
+    case VIR_ERR_NO_SUPPORT: /* a driver without jobs (test:///) */
       return TRUE;
-    case VIR_ERR_OPERATION_INVALID: /* not running, not any more */
-      g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_GONE, "guest %s does not run", virDomainGetName (domain));
-      return FALSE;
+    case VIR_ERR_OPERATION_INVALID: /* it does not run, not any more */
+      return refuse_inactive (asked, error);
     default:
-      vr_virt_set_error (&why, virDomainGetConnect (domain), "ask for the job of guest %s", virDomainGetName (domain));
-      if (g_error_matches (why, VR_VIRT_ERROR, VR_VIRT_ERROR_CALL))
-        {
-          g_info ("%s; taken for no migration", why->message); /* a QEMU in trouble must not hide all other guests */
-          return TRUE;
-        }
-      g_propagate_error (error, g_steal_pointer (&why));
+      vr_virt_set_error (error, asked->conn, "ask for the job of guest %s", asked->name);
       return FALSE;
     }
 }
 
-static VrVirtState
-state_from_libvirt (int state, int reason)
+static gboolean
+read_state (const Asked *asked, VrVirtSituation *situation, GError **error)
 {
-  switch (state)
+  if (virDomainGetState (asked->domain, &situation->state, &situation->reason, 0) == 0)
+    return situation->state != VIR_DOMAIN_SHUTOFF || refuse_inactive (asked, error);
+  vr_virt_set_error (error, asked->conn, "ask for the state of guest %s", asked->name);
+  return FALSE;
+}
+
+static gboolean
+read_situation (const Asked *asked, VrVirtSituation *situation, GError **error)
+{
+  if (!read_state (asked, situation, error))
+    return FALSE;
+  for (guint i = 0; i < STEADY_TRIES; i++)
+    {
+      VrVirtSituation before = *situation;
+
+      if (!read_job (asked, &situation->job, error) || !read_state (asked, situation, error))
+        return FALSE;
+      if (before.state == situation->state && before.reason == situation->reason)
+        break;
+    }
+  return TRUE;
+}
+
+static VrVirtState
+state_of (const VrVirtSituation *situation)
+{
+  switch (situation->state)
     {
     case VIR_DOMAIN_RUNNING:
     case VIR_DOMAIN_BLOCKED:
       return VR_VIRT_STATE_RUNNING;
     case VIR_DOMAIN_PAUSED:
-      switch (reason)
+      switch (situation->reason)
         {
-        case VIR_DOMAIN_PAUSED_MIGRATION:
+        case VIR_DOMAIN_PAUSED_MIGRATION: /* without a job its migration failed and left it paused: nobody takes it over */
+          return situation->job != VR_VIRT_JOB_NONE ? VR_VIRT_STATE_PAUSED_MIGRATING : VR_VIRT_STATE_PAUSED;
         case VIR_DOMAIN_PAUSED_POSTCOPY:
-        case VIR_DOMAIN_PAUSED_POSTCOPY_FAILED:
+        case VIR_DOMAIN_PAUSED_POSTCOPY_FAILED: /* it was handed over before it failed */
           return VR_VIRT_STATE_PAUSED_MIGRATING;
         default:
           return VR_VIRT_STATE_PAUSED;
@@ -109,43 +143,23 @@ state_from_libvirt (int state, int reason)
     }
 }
 
+/* Whether these mean one thing at an origin, or in an ordinary start, and another at a target. */
 static gboolean
-read_state (virDomainPtr domain, int *state, int *reason, GError **error)
+is_ambiguous (const VrVirtSituation *situation)
 {
-  if (virDomainGetState (domain, state, reason, 0) < 0)
-    {
-      vr_virt_set_error (error, virDomainGetConnect (domain), "ask for the state of guest %s", virDomainGetName (domain));
-      return FALSE;
-    }
-  if (*state != VIR_DOMAIN_SHUTOFF)
-    return TRUE;
-  g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_GONE, "guest %s does not run", virDomainGetName (domain));
-  return FALSE;
+  return situation->state == VIR_DOMAIN_PAUSED
+         && (situation->reason == VIR_DOMAIN_PAUSED_MIGRATION || situation->reason == VIR_DOMAIN_PAUSED_STARTING_UP
+             || situation->reason == VIR_DOMAIN_PAUSED_POSTCOPY_FAILED);
 }
 
-static gboolean
-read_situation (virDomainPtr domain, VrVirtGuest *guest, GError **error)
+gboolean
+vr_virt_guest_settle (VrVirtGuest *guest, const VrVirtSituation *situation)
 {
-  int state, reason, state_after = -1, reason_after = -1;
-  Job job = JOB_NONE;
-
-  if (!read_state (domain, &state_after, &reason_after, error))
+  if (situation->job == VR_VIRT_JOB_UNKNOWN && is_ambiguous (situation))
     return FALSE;
-  for (guint i = 0; i < STEADY_TRIES; i++)
-    {
-      state = state_after;
-      reason = reason_after;
-      if (!read_job (domain, &job, error) || !read_state (domain, &state_after, &reason_after, error))
-        return FALSE;
-      if (state == state_after && reason == reason_after)
-        break;
-    }
-  guest->state = state_from_libvirt (state_after, reason_after);
-  guest->incoming = job == JOB_IN && guest->state != VR_VIRT_STATE_RUNNING;
-  guest->migrating = job == JOB_OUT || guest->incoming;
-  /* Its migration failed and it was left paused: nobody takes it over. (A failed post-copy did hand it over.) */
-  if (job == JOB_NONE && state_after == VIR_DOMAIN_PAUSED && reason_after == VIR_DOMAIN_PAUSED_MIGRATION)
-    guest->state = VR_VIRT_STATE_PAUSED;
+  guest->state = state_of (situation);
+  guest->incoming = situation->job == VR_VIRT_JOB_IN && guest->state != VR_VIRT_STATE_RUNNING;
+  guest->migrating = situation->job == VR_VIRT_JOB_OUT || guest->incoming || guest->state == VR_VIRT_STATE_PAUSED_MIGRATING;
   return TRUE;
 }
 
@@ -210,17 +224,17 @@ vr_virt_guest_fill (VrVirtGuest *guest, GPtrArray *found)
       nic_fill (guest->xml->nics->pdata[i], found);
 }
 
-/* NULL, without an error: this source cannot say, and libvirt's words about it are in the debug log. */
+/* NULL, with an error that seldom matters: not every source knows every guest. */
 static GPtrArray *
-ask_source (virDomainPtr domain, virDomainInterfaceAddressesSource source)
+ask_source (const Asked *asked, virDomainInterfaceAddressesSource source, GError **error)
 {
   virDomainInterfacePtr *interfaces = NULL;
   g_autoptr (GPtrArray) found = NULL;
-  int n = virDomainInterfaceAddresses (domain, &interfaces, source, 0);
+  int n = virDomainInterfaceAddresses (asked->domain, &interfaces, source, 0);
 
   if (n < 0)
     {
-      g_debug ("guest %s: no addresses from source %d: %s", virDomainGetName (domain), (int) source, virGetLastErrorMessage ());
+      vr_virt_set_error (error, asked->conn, "ask libvirt for addresses of guest %s", asked->name);
       return NULL;
     }
   found = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_virt_address_free);
@@ -241,61 +255,89 @@ ask_source (virDomainPtr domain, virDomainInterfaceAddressesSource source)
 
 /* ---- guests ---- */
 
+static VrGuestXml *
+read_xml (const Asked *asked, GError **error)
+{
+  char       *text = virDomainGetXMLDesc (asked->domain, 0);
+  VrGuestXml *xml;
+
+  if (text == NULL)
+    {
+      vr_virt_set_error (error, asked->conn, "read the XML of guest %s", asked->name);
+      return NULL;
+    }
+  xml = vr_guest_xml_parse (text, -1, error);
+  free (text);
+  if (xml == NULL)
+    g_prefix_error (error, "the XML of guest %s cannot be used: ", asked->name);
+  return xml;
+}
+
 static VrVirtDraft *
-describe (virDomainPtr domain, GError **error)
+describe (const Asked *asked, GError **error)
 {
   g_autoptr (VrVirtDraft) draft = g_new0 (VrVirtDraft, 1);
   g_autoptr (GPtrArray) leases = NULL;
-  char *xml;
 
   draft->guest = g_new0 (VrVirtGuest, 1);
-  if (!read_situation (domain, draft->guest, error))
+  if (!read_state (asked, &draft->situation, error) || (draft->guest->xml = read_xml (asked, error)) == NULL)
     return NULL;
-  xml = virDomainGetXMLDesc (domain, 0);
-  if (xml == NULL)
-    {
-      vr_virt_set_error (error, virDomainGetConnect (domain), "read the XML of guest %s", virDomainGetName (domain));
-      return NULL;
-    }
-  draft->guest->xml = vr_guest_xml_parse (xml, -1, error);
-  free (xml);
-  if (draft->guest->xml == NULL)
-    {
-      g_prefix_error (error, "the XML of guest %s cannot be used: ", virDomainGetName (domain));
-      return NULL;
-    }
   if (vr_virt_guest_lacks_address (draft->guest)
-      && (leases = ask_source (domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)) != NULL)
+      && (leases = ask_source (asked, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, NULL)) != NULL)
     vr_virt_guest_fill (draft->guest, leases);
   if (vr_virt_guest_lacks_address (draft->guest))
-    draft->neighbours = ask_source (domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP);
+    draft->neighbours = ask_source (asked, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP, NULL);
   return g_steal_pointer (&draft);
 }
 
-static virDomainPtr
-look_up (virConnectPtr conn, const char *uuid, GError **error)
+/* The domain is to be freed. */
+static gboolean
+look_up (Asked *asked, virConnectPtr conn, const char *uuid, GError **error)
 {
-  virDomainPtr domain = virDomainLookupByUUIDString (conn, uuid);
-
-  if (domain == NULL)
-    vr_virt_set_error (error, conn, "find guest %s", uuid);
-  return domain;
+  asked->conn = conn;
+  asked->domain = virDomainLookupByUUIDString (conn, uuid);
+  if (asked->domain == NULL)
+    {
+      vr_virt_set_error (error, conn, "find guest %s", uuid);
+      return FALSE;
+    }
+  asked->name = virDomainGetName (asked->domain);
+  return TRUE;
 }
+
+static void
+asked_clear (Asked *asked)
+{
+  g_clear_pointer (&asked->domain, virDomainFree);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Asked, asked_clear)
 
 VrVirtDraft *
 vr_virt_guest_look (virConnectPtr conn, const char *uuid, GError **error)
 {
-  g_autoptr (virDomain) domain = look_up (conn, uuid, error);
+  g_auto (Asked) asked = { 0 };
 
-  return domain != NULL ? describe (domain, error) : NULL;
+  return look_up (&asked, conn, uuid, error) ? describe (&asked, error) : NULL;
+}
+
+VrVirtSituation *
+vr_virt_guest_situate (virConnectPtr conn, const char *uuid, GError **error)
+{
+  g_auto (Asked) asked = { 0 };
+  VrVirtSituation situation = { 0 };
+
+  if (!look_up (&asked, conn, uuid, error) || !read_situation (&asked, &situation, error))
+    return NULL;
+  return g_memdup2 (&situation, sizeof situation);
 }
 
 /* FALSE: the whole list is lost. */
 static gboolean
-list_one (GPtrArray *drafts, virDomainPtr domain, GError **error)
+list_one (GPtrArray *drafts, virConnectPtr conn, virDomainPtr domain, GError **error)
 {
+  Asked asked = { conn, domain, virDomainGetName (domain) };
   g_autoptr (GError) why = NULL;
-  VrVirtDraft *draft = describe (domain, &why);
+  VrVirtDraft *draft = describe (&asked, &why);
 
   if (draft != NULL)
     g_ptr_array_add (drafts, draft);
@@ -324,7 +366,7 @@ vr_virt_guest_list (virConnectPtr conn, GError **error)
     }
   for (int i = 0; i < n; i++)
     {
-      fine = fine && list_one (drafts, domains[i], error);
+      fine = fine && list_one (drafts, conn, domains[i], error);
       virDomainFree (domains[i]);
     }
   free (domains);
@@ -334,30 +376,24 @@ vr_virt_guest_list (virConnectPtr conn, GError **error)
 GPtrArray *
 vr_virt_guest_ask_agent (virConnectPtr conn, const char *uuid, GError **error)
 {
-  g_autoptr (virDomain) domain = look_up (conn, uuid, error);
-  GPtrArray *found;
+  g_auto (Asked) asked = { 0 };
 
-  if (domain == NULL)
-    return NULL;
-  found = ask_source (domain, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT);
-  if (found == NULL)
-    vr_virt_set_error (error, conn, "ask the agent of guest %s", virDomainGetName (domain));
-  return found;
+  return look_up (&asked, conn, uuid, error) ? ask_source (&asked, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, error) : NULL;
 }
 
 gboolean
 vr_virt_guest_stamp (virConnectPtr conn, const char *uuid, const char *element, GError **error)
 {
-  g_autoptr (virDomain) domain = look_up (conn, uuid, error);
+  g_auto (Asked) asked = { 0 };
   g_autoptr (GError) why = NULL;
 
-  if (domain == NULL)
+  if (!look_up (&asked, conn, uuid, error))
     return FALSE;
-  if (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, element, VR_METADATA_PREFIX, VR_METADATA_NS, VIR_DOMAIN_AFFECT_LIVE)
-      == 0)
+  if (virDomainSetMetadata (asked.domain, VIR_DOMAIN_METADATA_ELEMENT, element, VR_METADATA_PREFIX, VR_METADATA_NS,
+                            VIR_DOMAIN_AFFECT_LIVE) == 0)
     return TRUE;
-  vr_virt_set_error (&why, conn, "write into the metadata of guest %s", virDomainGetName (domain));
-  if (why->code == VR_VIRT_ERROR_CALL && virDomainIsActive (domain) == 0)
+  vr_virt_set_error (&why, conn, "write into the metadata of guest %s", asked.name);
+  if (why->code == VR_VIRT_ERROR_CALL && virDomainIsActive (asked.domain) == 0)
     why->code = VR_VIRT_ERROR_GONE;
   g_propagate_error (error, g_steal_pointer (&why));
   return FALSE;

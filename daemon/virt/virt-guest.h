@@ -15,19 +15,33 @@ typedef struct {
   char *mac, *address; /* both canonical */
 } VrVirtAddress;
 
-/* A guest, and what the host's neighbour table says of its NICs: the last resort, after the guest agent was asked. */
+/* Where a guest is in its life, and in which migration: libvirt's state, its reason, and the job that belongs to them. */
+typedef enum { VR_VIRT_JOB_UNKNOWN, VR_VIRT_JOB_NONE, VR_VIRT_JOB_OUT, VR_VIRT_JOB_IN } VrVirtJob;
 typedef struct {
-  VrVirtGuest *guest;
-  GPtrArray *neighbours; /* of VrVirtAddress, or NULL */
+  int state, reason;
+  VrVirtJob job;
+} VrVirtSituation;
+
+/* A guest on its way to being described. */
+typedef struct {
+  VrVirtGuest *guest;        /* without what vr_virt_guest_settle() sets */
+  VrVirtSituation situation; /* the job is unknown yet */
+  GPtrArray *neighbours;     /* of VrVirtAddress, or NULL: what the host's neighbour table says, if the agent says nothing */
 } VrVirtDraft;
 void vr_virt_draft_free (VrVirtDraft *draft);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrVirtDraft, vr_virt_draft_free)
 
-/* All active guests, GPtrArray of VrVirtDraft. One that cannot be understood is left out, with a warning in the journal. */
+/* All active guests, GPtrArray of VrVirtDraft. One whose XML cannot be used is left out, with a warning in the journal. */
 GPtrArray *vr_virt_guest_list (virConnectPtr conn, GError **error);
 
 /* One guest; VR_VIRT_ERROR_GONE: not active. */
 VrVirtDraft *vr_virt_guest_look (virConnectPtr conn, const char *uuid, GError **error);
+
+/* Its situation, g_free(). Waits for other jobs of the guest (30 s), and for its QEMU. */
+VrVirtSituation *vr_virt_guest_situate (virConnectPtr conn, const char *uuid, GError **error);
+
+/* Sets state, migrating and incoming. FALSE: in this state the job must be known and is not. */
+gboolean vr_virt_guest_settle (VrVirtGuest *guest, const VrVirtSituation *situation);
 
 /* What the guest itself says by its agent, GPtrArray of VrVirtAddress. libvirt waits for a silent agent, maybe for ever. */
 GPtrArray *vr_virt_guest_ask_agent (virConnectPtr conn, const char *uuid, GError **error);

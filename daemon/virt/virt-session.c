@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Three connections to one libvirtd, and the events of the first.
+ * The connections to one libvirtd, and the events of one of them.
  *
  * Threads. libvirt has one event loop in a process, and here that is GLib's default main context (gvir_event_register). libvirt
  * reads a connection's socket in whatever thread there is: in the main loop, or in a thread that waits for the answer to a call on
@@ -14,8 +14,13 @@
  * for KEEPALIVE_S * (KEEPALIVE_COUNT + 1) seconds it is dead and everything waiting on it fails. Until it is open, only libvirtd's own
  * end does.
  *
- * The events connection makes no call after it was set up. So its socket is read by the main loop alone, and nothing stands
- * between QEMU's STOP and the handler but libvirtd.
+ * The connection for events makes no call after it was set up. So its socket is read by the main loop alone, and nothing stands
+ * between QEMU's STOP and the handler but libvirtd. Its end is the session's.
+ *
+ * Each call under way has a connection to itself (a link). libvirt lets threads share one, but: while a call hangs, its
+ * thread does the reading and writing for the others, and libvirt 9.0 loses the wake-up that tells it of a new call if that comes
+ * while it is between two polls (seen: each second call waited for the next keepalive, until the keepalive itself failed).
+ * And libvirtd reads no more, not even keepalive messages, from a connection with max_client_requests (5) calls under way.
  *
  * Closing. Callbacks hold references to their connection, and the last reference to a connection closes it with a call that
  * blocks. If the main loop is dispatching events in the very moment in which the closing thread deregisters them, libvirt drops
@@ -43,9 +48,10 @@ struct _VrVirtSession {
   gboolean closed;
   GPtrArray *early;       /* of EarlyEvent */
   GHashTable *handed_over; /* uuids of guests of which SUSPENDED_MIGRATED was said */
-  virConnectPtr conns[VR_VIRT_N_LINKS]; /* set by the opening thread, cleared by the closing one; fixed in between */
+  virConnectPtr events;   /* this and the ids: set by the opening thread, fixed until the closing one */
   int event_ids[N_EVENTS];
   int qemu_id;
+  virConnectPtr links[VR_VIRT_N_LINKS]; /* NULL: not open; each belongs to the thread that makes a call on it */
 };
 
 typedef struct {
@@ -75,17 +81,23 @@ keep_early (VrVirtSession *self, const VrVirtEvent *event, gboolean ours)
   g_ptr_array_add (self->early, early);
 }
 
-/* FALSE: the guest was handed over before, and libvirt says it once more (post-copy). */
+/*
+ * libvirt's words in the light of what it said before: a guest is handed over once (in post-copy libvirt says it twice), and one
+ * that was handed over and resumes here came back, whatever libvirt calls that. FALSE: no news.
+ */
 static gboolean
-is_news (VrVirtSession *self, VrVirtWhat what, const char *uuid)
+understand (VrVirtSession *self, VrVirtWhat *what, const char *uuid)
 {
-  switch (what)
+  switch (*what)
     {
     case VR_VIRT_SUSPENDED_MIGRATED:
       return g_hash_table_add (self->handed_over, g_strdup (uuid));
+    case VR_VIRT_RESUMED_MIGRATED:
+      if (g_hash_table_remove (self->handed_over, uuid))
+        *what = VR_VIRT_RESUMED_UNPAUSED;
+      return TRUE;
     case VR_VIRT_STARTED:
     case VR_VIRT_STARTED_MIGRATED:
-    case VR_VIRT_RESUMED_MIGRATED:
     case VR_VIRT_RESUMED_POSTCOPY:
     case VR_VIRT_RESUMED_UNPAUSED:
     case VR_VIRT_STOPPED_MIGRATED:
@@ -102,10 +114,11 @@ static void
 tell (VrVirtSession *self, virDomainPtr domain, VrVirtWhat what, gint64 time_us, gboolean ours)
 {
   char        uuid[VIR_UUID_STRING_BUFLEN];
-  VrVirtEvent event = { .what = what, .uuid = uuid, .name = virDomainGetName (domain), .time_us = time_us };
+  VrVirtEvent event = { .uuid = uuid, .name = virDomainGetName (domain), .time_us = time_us };
 
-  if (self->owner == NULL || virDomainGetUUIDString (domain, uuid) < 0 || !is_news (self, what, uuid))
+  if (self->owner == NULL || virDomainGetUUIDString (domain, uuid) < 0 || !understand (self, &what, uuid))
     return;
+  event.what = what;
   if (self->running)
     self->handlers->event (&event, ours, self->owner);
   else
@@ -225,32 +238,28 @@ static const struct {
   { VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK (on_agent), "agent-lifecycle", FALSE },
 };
 
-static gboolean
-open_links (VrVirtSession *self, GError **error)
+static virConnectPtr
+connect (const char *uri, GError **error)
 {
-  for (guint i = 0; i < VR_VIRT_N_LINKS; i++)
-    {
-      self->conns[i] = virConnectOpen (self->uri);
-      if (self->conns[i] == NULL)
-        {
-          const char *why = virGetLastErrorMessage ();
+  virConnectPtr conn = virConnectOpen (uri);
 
-          g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT, "cannot connect to libvirt at %s: %s; is libvirtd running?",
-                       self->uri, why);
-          return FALSE;
-        }
-      /* A driver without a daemon (test:///) has neither, and needs neither. */
-      virConnectSetKeepAlive (self->conns[i], KEEPALIVE_S, KEEPALIVE_COUNT);
-      virConnectRegisterCloseCallback (self->conns[i], on_close, self, NULL);
+  if (conn == NULL)
+    {
+      const char *why = virGetLastErrorMessage ();
+
+      g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT, "cannot connect to libvirt at %s: %s; is libvirtd running?", uri, why);
+      return NULL;
     }
-  return TRUE;
+  virConnectSetKeepAlive (conn, KEEPALIVE_S, KEEPALIVE_COUNT); /* refused by drivers without a daemon (test:///), which need none */
+  return conn;
 }
 
 static gboolean
 register_events (VrVirtSession *self, GError **error)
 {
-  virConnectPtr conn = self->conns[VR_VIRT_LINK_EVENTS];
+  virConnectPtr conn = self->events;
 
+  virConnectRegisterCloseCallback (conn, on_close, self, NULL);
   for (guint i = 0; i < N_EVENTS; i++)
     {
       self->event_ids[i] = virConnectDomainEventRegisterAny (conn, NULL, event_table[i].id, event_table[i].callback, self, NULL);
@@ -304,7 +313,8 @@ open_thread (gpointer data)
 {
   Opening *opening = data;
 
-  if (open_links (opening->session, &opening->error))
+  opening->session->events = connect (opening->session->uri, &opening->error);
+  if (opening->session->events != NULL)
     register_events (opening->session, &opening->error);
   post_to_main (opened_in_main, opening, (GDestroyNotify) opening_free);
   return NULL;
@@ -368,20 +378,18 @@ static gpointer
 close_thread (gpointer data)
 {
   VrVirtSession *self = data;
-  virConnectPtr  events = self->conns[VR_VIRT_LINK_EVENTS];
 
   for (guint i = 0; i < N_EVENTS; i++)
     if (self->event_ids[i] >= 0)
-      virConnectDomainEventDeregisterAny (events, self->event_ids[i]);
+      virConnectDomainEventDeregisterAny (self->events, self->event_ids[i]);
   if (self->qemu_id >= 0)
-    virConnectDomainQemuMonitorEventDeregister (events, self->qemu_id);
-  for (guint i = 0; i < VR_VIRT_N_LINKS; i++)
-    if (self->conns[i] != NULL)
-      virConnectUnregisterCloseCallback (self->conns[i], on_close);
+    virConnectDomainQemuMonitorEventDeregister (self->events, self->qemu_id);
+  if (self->events != NULL)
+    virConnectUnregisterCloseCallback (self->events, on_close);
   wait_for_main ();
+  g_clear_pointer (&self->events, virConnectClose);
   for (guint i = 0; i < VR_VIRT_N_LINKS; i++)
-    if (self->conns[i] != NULL)
-      virConnectClose (self->conns[i]);
+    g_clear_pointer (&self->links[i], virConnectClose);
   g_ptr_array_unref (self->early);
   g_hash_table_unref (self->handed_over);
   g_free (self->uri);
@@ -449,7 +457,13 @@ vr_virt_session_unref (VrVirtSession *self)
 }
 
 virConnectPtr
-vr_virt_session_get (VrVirtSession *self, VrVirtLink link)
+vr_virt_session_use (VrVirtSession *self, guint link, GError **error)
 {
-  return self->conns[link];
+  virConnectPtr *conn = &self->links[link];
+
+  if (*conn != NULL && virConnectIsAlive (*conn) != 1)
+    g_clear_pointer (conn, virConnectClose);
+  if (*conn == NULL)
+    *conn = connect (self->uri, error);
+  return *conn;
 }

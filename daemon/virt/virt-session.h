@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One life of libvirtd as a client sees it: three connections, opened together and given up together. Theory of operation:
- * virt-session.c. Main thread, except where it is said.
+ * One life of libvirtd as a client sees it: the connection for events, and connections for calls, given up together. Theory of
+ * operation: virt-session.c. Main thread, except where it is said.
  */
 #pragma once
 
@@ -11,23 +11,12 @@
 
 G_BEGIN_DECLS
 
-typedef enum {
-  VR_VIRT_LINK_EVENTS, /* events alone */
-  VR_VIRT_LINK_CALLS,  /* calls that libvirtd answers at once, unless a hook or a hang holds it up */
-  VR_VIRT_LINK_SLOW,   /* calls that wait behind jobs or for the guest agent */
-  VR_VIRT_N_LINKS
-} VrVirtLink;
-
-/*
- * libvirtd reads no more from a connection that has max_client_requests (5 by default) under way, not even keepalive messages, and
- * the client then takes it for dead.
- */
-#define VR_VIRT_LINK_MAX_CALLS 4
+#define VR_VIRT_N_LINKS 11 /* connections for calls, at most */
 
 typedef struct {
   /* An event; `ours`: our namespace of the metadata changed, maybe because of vr_virt_stamp_async(). */
   void (*event) (const VrVirtEvent *event, gboolean ours, gpointer owner);
-  /* One of the connections broke: the session is of no more use. At most once. */
+  /* The connection for events broke: the session is of no more use. At most once. */
   void (*closed) (const char *why, gpointer owner);
 } VrVirtSessionHandlers;
 
@@ -54,7 +43,10 @@ VrVirtSession *vr_virt_session_ref (VrVirtSession *session);
 void           vr_virt_session_unref (VrVirtSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrVirtSession, vr_virt_session_unref)
 
-/* A connection of an open session; any thread, as long as somebody holds a reference. */
-virConnectPtr vr_virt_session_get (VrVirtSession *session, VrVirtLink link);
+/*
+ * Connection number `link` (below VR_VIRT_N_LINKS) for calls, opened when it is first used, which blocks. For the thread that makes
+ * a call on it: one thread and one call at a time. Errors: VR_VIRT_ERROR_CONNECT.
+ */
+virConnectPtr vr_virt_session_use (VrVirtSession *session, guint link, GError **error);
 
 G_END_DECLS

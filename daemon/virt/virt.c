@@ -7,7 +7,7 @@
  * - An attempt to connect has a deadline after which it is late: "disconnected" is said, and another attempt is made in case the first
  *   one hangs for ever. At most MAX_ATTEMPTS are under way; whichever opens first is used. libvirtd is not asked whether it is alive
  *   by other means: the socket of a stopped process accepts, too.
- * - While the connections are up everything else is in virt-session.c (events, the end of a connection) and virt-calls.c
+ * - While it is connected everything else is in virt-session.c (events, the end of a connection) and virt-calls.c
  *   (threads, deadlines).
  * - libvirt announces our own stamps, too. They are counted (`stamps`), and as many changes of our namespace are passed over. A change
  *   by somebody else may be taken for one of them; then the stamp's own is passed on in its place.

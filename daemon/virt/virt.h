@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * libvirt as a source of facts. Events arrive in the GLib main loop (libvirt-glib's event loop) on one connection that makes no
- * call which can wait behind a job or a hook; calls run on other connections on worker threads, with deadlines. A libvirtd that
+ * call which can wait behind a job or a hook; calls run on worker threads with connections of their own and deadlines. A libvirtd that
  * is away, slow or back is a matter of "connected" and "disconnected", and of trying again with backoff.
  *
  * Everything here belongs to the thread that runs the default main context. The process must ignore SIGPIPE, and nobody may have
@@ -31,7 +31,7 @@ typedef enum {
   VR_VIRT_LEAVING,            /* at an origin: memory is being copied out (migration-iteration); several times, also after STOP */
   VR_VIRT_SUSPENDED_MIGRATED, /* at an origin: the CPUs stopped for good, unless UNPAUSED follows; said once, in post-copy too */
   VR_VIRT_SUSPENDED_PAUSED,   /* paused; at a target: it came paused */
-  VR_VIRT_RESUMED_MIGRATED,   /* at a target: it runs */
+  VR_VIRT_RESUMED_MIGRATED,   /* at a target: it runs (at an origin only if we did not hear SUSPENDED_MIGRATED: it came back) */
   VR_VIRT_RESUMED_POSTCOPY,   /* at a target: it runs, memory follows */
   VR_VIRT_RESUMED_UNPAUSED,   /* at an origin after SUSPENDED_MIGRATED: it came back */
   VR_VIRT_STOPPED_MIGRATED,   /* at an origin: done */
@@ -39,7 +39,7 @@ typedef enum {
   VR_VIRT_STOPPED,            /* shut down, destroyed, crashed, saved */
   VR_VIRT_QEMU_STOP,          /* QEMU's own STOP: time_us is QEMU's */
   VR_VIRT_QEMU_RESUME,        /* QEMU's own RESUME */
-  VR_VIRT_MIGRATION_CANCELLED, /* QEMU's MIGRATION cancelled or failed: at an origin, before or after STOP */
+  VR_VIRT_MIGRATION_CANCELLED, /* QEMU's MIGRATION cancelled or failed: at an origin, before or after STOP; or at a target */
   VR_VIRT_CHANGED,            /* devices added or removed, metadata changed by others, its agent came up, ...: look again */
 } VrVirtWhat;
 const char *vr_virt_what_to_string (VrVirtWhat what);

@@ -314,6 +314,25 @@ test_address_from_libvirt (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (nic->addresses->pdata[0], ==, "192.168.0.1");
 }
 
+/* The test driver fails for a network that it does not know, whatever the source: lease, agent and neighbours are in vain. */
+static void
+test_no_address (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (virDomain) domain =
+    virDomainCreateXML (fixture->user, "<domain type='test'><name>g1</name><uuid>" UUID "</uuid><memory>1024</memory>"
+                                       "<os><type>hvm</type></os><devices><interface type='network'><mac address='" MAC "'/>"
+                                       "<source network='nonesuch'/></interface></devices></domain>", 0);
+  g_auto (Answer) looked = { 0 };
+  g_auto (Answer) listed = { 0 };
+
+  look_at (fixture->ear.virt, UUID, &looked);
+  g_assert_no_error (looked.error);
+  g_assert_cmpuint (vr_guest_xml_find_nic (looked.guest->xml, MAC)->addresses->len, ==, 0);
+  list_all (fixture->ear.virt, &listed);
+  g_assert_no_error (listed.error);
+  g_assert_nonnull (find_guest (listed.guests, UUID));
+}
+
 static void
 test_cancel (Fixture *fixture, gconstpointer data)
 {
@@ -420,6 +439,7 @@ main (int argc, char **argv)
   ADD ("guest-that-does-not-run", test_inactive);
   ADD ("refused", test_refused);
   ADD ("address-from-libvirt", test_address_from_libvirt);
+  ADD ("no-address-is-no-error", test_no_address);
   ADD ("cancel", test_cancel);
   ADD ("stamp", test_stamp);
   ADD ("own-stamp-is-no-event", test_own_stamp_is_no_event);
