@@ -6,23 +6,19 @@
  *
  * Opening is asking, too: "version", to see that it is charon who listens, then one registration for each event, then it is up.
  *
- * The socket is non-blocking. Each time it is readable one buffer full is read and its packets are handed out, so a flood leaves the main
- * loop to others. GSocket sends without SIGPIPE.
- *
- * Why not libvici: this was built on strongSwan's libvici 5.9.8 first, one thread and one blocking call each. It cannot be made to keep
- * our promises. With two connections in one process its watcher thread frees list entries that it goes on using (valgrind shows it; a
- * process died within 20 restarts of charon). With one, a charon that dies during a command is missed in about 1 of 100 cases: the reader
- * takes an old EAGAIN for its own and spins, and vici_submit() never returns. It has no time limits and no way to close a connection that
- * is being waited on.
+ * libvici itself runs in a process of its own, vici-worker.c, which says why; this end speaks VICI's packets with it over a socket pair. The
+ * socket is non-blocking. Each time it is readable one buffer full is read and its packets are handed out, so a flood leaves the main
+ * loop to others. GSocket sends without SIGPIPE. Whoever frees the link kills the worker, whatever it waits for.
  */
 #include "link.h"
 
-#include <gio/gunixsocketaddress.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "vici.h"
 #include "wire.h"
+#include "worker.h"
 
 #define BUFFER_LEN (64 * 1024)
 
@@ -44,8 +40,8 @@ struct _VrViciLink {
   const VrViciLinkFuncs *funcs; /* NULL: freed, or down */
   gpointer               user_data;
 
-  GCancellable *connecting;
-  GSocket      *socket; /* NULL: not yet connected */
+  GSubprocess  *worker;
+  GSocket      *socket; /* to the worker; NULL: not yet started */
   GSource      *readable, *writable;
   GByteArray   *in;
   Ask          *asked;  /* sent, or being sent */
@@ -108,13 +104,14 @@ shut (VrViciLink *link)
 {
   link->funcs = NULL;
   link->overdue_at = 0;
-  g_cancellable_cancel (link->connecting);
-  g_clear_object (&link->connecting);
   clear_source (&link->readable);
   clear_source (&link->writable);
   if (link->socket != NULL)
     g_socket_close (link->socket, NULL);
   g_clear_object (&link->socket);
+  if (link->worker != NULL)
+    g_subprocess_force_exit (link->worker);
+  g_clear_object (&link->worker);
 }
 
 void
@@ -252,6 +249,12 @@ take_packet (VrViciLink *link, const guint8 *data, gsize len)
 
   if (!vr_vici_packet_decode (data, len, &packet, &error))
     go_down_nonsense (link, error->message);
+  else if (packet.type == VR_VICI_EVENT && g_str_equal (packet.name, VR_VICI_WORKER_REFUSED))
+    go_down (link, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_NOT_CONNECTED,
+                                "cannot connect to charon at %s: %s; does it run? (systemctl status strongswan)", link->uri,
+                                vr_vici_message_get (packet.message, "why")));
+  else if (packet.type == VR_VICI_EVENT && g_str_equal (packet.name, VR_VICI_WORKER_NONSENSE))
+    go_down_nonsense (link, vr_vici_message_get (packet.message, "why"));
   else if (packet.type == VR_VICI_EVENT && g_strv_contains (link->streams, packet.name))
     {
       if (link->asked != NULL)
@@ -315,71 +318,57 @@ on_readable (GSocket *socket, GIOCondition condition, gpointer data)
 
 /* Connecting */
 
-static void
-start_talking (VrViciLink *link, GSocketConnection *connection)
+static gboolean
+check_uri (const char *uri, GError **error)
 {
-  link->socket = g_object_ref (g_socket_connection_get_socket (connection));
-  g_socket_set_blocking (link->socket, FALSE);
-  g_socket_set_timeout (link->socket, 0);
-  link->readable = g_socket_create_source (link->socket, G_IO_IN, NULL);
-  g_source_set_callback (link->readable, G_SOURCE_FUNC (on_readable), link, NULL);
-  g_source_attach (link->readable, link->context);
-  ask_next (link);
-}
-
-static void
-on_connected (GObject *client, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (LinkRef) link = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GSocketConnection) connection = g_socket_client_connect_finish (G_SOCKET_CLIENT (client), result, &error);
-
-  if (link->funcs == NULL)
-    return;
-  if (connection != NULL)
-    start_talking (link, connection);
-  else
-    go_down (link, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_NOT_CONNECTED,
-                                "cannot connect to charon at %s: %s; does it run? (systemctl status strongswan)", link->uri,
-                                error->message));
-}
-
-static GSocketConnectable *
-parse_uri (const char *uri, GError **error)
-{
-  g_autoptr (GError) why = NULL;
-  GSocketConnectable *address = NULL;
-
   if (g_str_has_prefix (uri, "unix:///") && strlen (uri) - strlen ("unix://") < sizeof ((struct sockaddr_un *) NULL)->sun_path)
-    return G_SOCKET_CONNECTABLE (g_unix_socket_address_new (uri + strlen ("unix://")));
+    return TRUE;
   if (g_str_has_prefix (uri, "tcp://"))
-    address = g_network_address_parse (uri + strlen ("tcp://"), 4502, &why);
-  if (address == NULL)
-    g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_INVALID,
-                 "cannot connect to charon at \"%s\": it must be unix:///PATH, with a path of at most %zu bytes, or tcp://HOST:PORT", uri,
-                 sizeof ((struct sockaddr_un *) NULL)->sun_path - 1);
-  return address;
+    return TRUE;
+  g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_INVALID,
+               "cannot connect to charon at \"%s\": it must be unix:///PATH, with a path of at most %zu bytes, or tcp://HOST:PORT", uri,
+               sizeof ((struct sockaddr_un *) NULL)->sun_path - 1);
+  return FALSE;
+}
+
+/* The worker, and this end of the socket pair to it; GSubprocess reaps it. */
+static gboolean
+start_worker (VrViciLink *link, GError **error)
+{
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
+  const char *program = g_getenv (VR_VICI_WORKER_ENV);
+  int ends[2];
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+    {
+      g_set_error (error, VR_VICI_ERROR, VR_VICI_ERROR_NOT_CONNECTED, "cannot make a socket pair: %s", g_strerror (errno));
+      return FALSE;
+    }
+  g_subprocess_launcher_take_fd (launcher, ends[1], VR_VICI_WORKER_FD);
+  link->socket = g_socket_new_from_fd (ends[0], error);
+  if (link->socket == NULL)
+    return FALSE;
+  link->worker = g_subprocess_launcher_spawn (launcher, error, program != NULL ? program : VICI_WORKER, link->uri, NULL);
+  return link->worker != NULL;
 }
 
 static gboolean
 connect_now (gpointer data)
 {
   VrViciLink *link = data;
-  g_autoptr (GSocketClient) client = g_socket_client_new ();
-  g_autoptr (GSocketConnectable) address = NULL;
-  GError *error = NULL;
+  GError     *error = NULL;
 
   clear_source (&link->writable);
-  address = parse_uri (link->uri, &error);
-  if (address == NULL)
+  if (!check_uri (link->uri, &error) || !start_worker (link, &error))
     {
       go_down (link, error);
       return G_SOURCE_REMOVE;
     }
-  g_socket_client_set_enable_proxy (client, FALSE);
-  g_main_context_push_thread_default (link->context);
-  g_socket_client_connect_async (client, address, link->connecting, on_connected, link_ref (link));
-  g_main_context_pop_thread_default (link->context);
+  g_socket_set_blocking (link->socket, FALSE);
+  link->readable = g_socket_create_source (link->socket, G_IO_IN, NULL);
+  g_source_set_callback (link->readable, G_SOURCE_FUNC (on_readable), link, NULL);
+  g_source_attach (link->readable, link->context);
+  ask_next (link);
   return G_SOURCE_REMOVE;
 }
 
@@ -395,7 +384,6 @@ vr_vici_link_new (const char *uri, const char *const *events, const char *const 
   link->streams = streams;
   link->funcs = funcs;
   link->user_data = user_data;
-  link->connecting = g_cancellable_new ();
   link->in = g_byte_array_new ();
   link->streamed = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_vici_message_free);
   g_queue_init (&link->queue);

@@ -6,6 +6,8 @@
 
 #include "vici.h"
 
+G_DEFINE_QUARK (vr-vici-error-quark, vr_vici_error)
+
 #define NAME_MAX_BYTES 255
 #define VALUE_MAX_BYTES 65535
 #define MESSAGE_MAX_BYTES (500 * 1024) /* charon takes 512 KiB; the rest is for the packet around it */

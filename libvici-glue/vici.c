@@ -67,7 +67,6 @@ struct _VrVici {
 };
 
 G_DEFINE_FINAL_TYPE (VrVici, vr_vici, G_TYPE_OBJECT)
-G_DEFINE_QUARK (vr-vici-error-quark, vr_vici_error)
 
 enum { PROP_0, PROP_URI, PROP_IS_CONNECTED, PROP_PROBE_MS, PROP_HANG_MS, N_PROPS };
 static GParamSpec *props[N_PROPS];
@@ -245,7 +244,7 @@ static GError *
 nonsense (VrVici *vici, const char *what)
 {
   return g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_PROTOCOL,
-                      "%s: the answer of what listens at %s makes no sense; is it charon, 5.9.8 or newer?", what, vici->uri);
+                      "%s: what came from %s makes no sense; is it charon, 5.9.8 or newer?", what, vici->uri);
 }
 
 static void
