@@ -30,7 +30,7 @@ HOOKS=/etc/libvirt/hooks/qemu.d
 start_relay() {
   local program=/usr/sbin/virt-relayd root
   root=$(root_of "$1")
-  [ "$LAB_TUNNEL" != plain ] || program=$LAB_BUILD/daemon/virt-relayd-plain
+  [ "$LAB_TUNNEL" != plain ] || program=$LAB_BIN/virt-relayd-plain
   [ -x "$root$program" ] || die "$program is not there"
   mkdir -p -m 700 "$root/run/virt-relay" # as its unit does
   rm -f "$root/run/virt-relay/hook.sock"

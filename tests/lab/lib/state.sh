@@ -46,3 +46,19 @@ expect_owner() { expect_soon "the log says that $1 belongs to $2" record_is "$1"
 # tunnel_up A B: A's daemon says that its tunnel to B is up
 tunnel_up() { on "$1" virt-relay hosts --json | jq -e --arg b "$2" '.[] | select(.name == $b) | .up' > /dev/null; }
 
+# tunnel_before_stop A B GUEST: A's tunnel to B was up before QEMU last stopped the guest
+tunnel_before_stop() {
+  local up stop
+  up=$(on "$1" virt-relay hosts --json | jq --arg b "$2" '.[] | select(.name == $b) | .since / 1000000')
+  stop=$(guest_events "$3" | awk '$4 == "qemu" && $5 == "STOP" {stop = $1} END {print stop}')
+  compare "$up" -gt 0 && compare "$up" -lt "$stop"
+}
+
+not() { ! "$@"; }
+
+# relay_again H: the daemon on H with what its configuration says now (LAB_REACH_H)
+relay_again() {
+  stop_relay "$1"
+  relay_config "$1"
+  start_relay "$1"
+}

@@ -6,10 +6,10 @@ traffic s d 50
 
 migrate_start d h1 h3
 expect_soon "memory is being copied" migrating d h1
-expect_soon "the target announced d" record_is d intent h3
+expect_soon "the target announced d" record_is d incoming h3
 abort d h1
 expect_fail "virsh says that it was aborted" migrate_end
-expect_soon "the intent is withdrawn" record_is d intent null
+expect_soon "the intent is withdrawn" record_is d incoming null
 expect_as_remembered h1 h3
 
 shape h1 8mbit

@@ -6,7 +6,8 @@ traffic s d 50
 migrate d h1 h3
 expect_owner d h3
 sleep 2
-expect_ok "status says what is wrong with the tunnel" bash -c "$(declare -f on); on h1 virt-relay status | grep -q h3"
+says_trouble() { on h1 virt-relay status --json | jq -e '.troubles | map(select(test("h3"))) | length > 0'; }
+expect_soon "status says what is wrong with the tunnel" says_trouble
 expect cleartext -eq 0
 on h3 nft delete table inet lab
 expect_soon "the tunnel comes up when it can" tunnel_up h1 h3

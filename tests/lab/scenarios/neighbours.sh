@@ -1,5 +1,6 @@
 # The neighbours that d left on h1's bridge reach it on h3, those on h3's bridge do too, and both again when it is home
-LAB_REACH_h3=h1 relay_again h3
+LAB_REACH_h3=h1
+relay_again h3
 boot d h1
 expect_soon "h3 reaches h1's network" reaches n3 d
 remember h1 h3

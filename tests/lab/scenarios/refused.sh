@@ -6,14 +6,14 @@ remember h1 h3
 on h3 bash -c 'printf "#!/bin/sh\n[ \"\$2\" != migrate ] || { echo refused >&2; exit 1; }\n" > /run/refuse; chmod +x /run/refuse; cp /run/refuse /etc/libvirt/hooks/qemu.d/zz-refuse'
 expect_fail "virsh says that it was refused" migrate d h1 h3
 on h3 rm /etc/libvirt/hooks/qemu.d/zz-refuse
-expect_soon "the intent is withdrawn" record_is d intent null
+expect_soon "the intent is withdrawn" record_is d incoming null
 expect_as_remembered h1 h3
 
 migrate_start d h1 h3
 expect_soon "memory is being copied" migrating d h1
 kill_qemu d h3
 expect_fail "virsh says that it failed" migrate_end
-expect_soon "the intent is withdrawn" record_is d intent null
+expect_soon "the intent is withdrawn" record_is d incoming null
 expect_as_remembered h1 h3
 expect_ok "s reaches d" reaches s d 20
 expect cleartext -eq 0
