@@ -43,6 +43,7 @@ job_end (Job *job)
   g_autoptr (GError) error = job->error;
   gboolean           unload = job->unload, last = job->number == peer->loads;
   gboolean           current = !unload && job->definition == peer->definition;
+  gboolean           refused = g_error_matches (error, VR_VICI_ERROR, VR_VICI_ERROR_REFUSED);
 
   g_free (job);
   if (peer->detached || !last || peer->facts.load != VR_FSM_LOAD_RUNS)
@@ -55,7 +56,8 @@ job_end (Job *job)
   else
     {
       peer->facts.load = VR_FSM_LOAD_FAILED;
-      peer->load_error = g_strdup_printf ("%s; are [tunnel] and [host] of the configuration, and the peer's record, right?", error->message);
+      peer->load_error = g_strconcat (error->message, refused ? "; are [tunnel] and [host] of the configuration, and the peer's record, right?"
+                                                              : "", NULL);
     }
   if (unload)
     {
@@ -144,7 +146,7 @@ load_conn (VrPeer *peer, GBytes *certificate, GBytes *ca, GAsyncReadyCallback ca
     .n_children = 1,
   };
 
-  vr_vici_load_conn (peer->env->vici, &conn, 0, NULL, callback, data);
+  vr_vici_load_conn (peer->env->vici, &conn, VR_PEER_TIMEOUT_MS, NULL, callback, data);
 }
 
 static void
@@ -154,7 +156,7 @@ load_secret (VrPeer *peer, GAsyncReadyCallback callback, gpointer data)
   const char *const   owners[] = { config->host->identity, peer->host->identity, NULL };
   g_autoptr (GBytes) secret = g_bytes_new_static (config->psk, strlen (config->psk));
 
-  vr_vici_load_shared (peer->env->vici, peer->conn, owners, secret, 0, NULL, callback, data);
+  vr_vici_load_shared (peer->env->vici, peer->conn, owners, secret, VR_PEER_TIMEOUT_MS, NULL, callback, data);
 }
 
 static void
@@ -184,7 +186,7 @@ load_certificates (VrPeer *peer)
       return;
     }
   job = job_new (peer, 2, FALSE);
-  vr_vici_load_key (peer->env->vici, key, 0, NULL, on_answer, job);
+  vr_vici_load_key (peer->env->vici, key, VR_PEER_TIMEOUT_MS, NULL, on_answer, job);
   load_conn (peer, certificate, ca, on_answer, job);
 }
 
@@ -222,9 +224,9 @@ vr_peer_unload (VrPeer *peer)
 
   /* Refusals mean that charon does not have it: all the better. */
   peer->facts.load = VR_FSM_LOAD_RUNS;
-  vr_vici_unload_conn (peer->env->vici, peer->conn, 0, NULL, on_answer, job);
+  vr_vici_unload_conn (peer->env->vici, peer->conn, VR_PEER_TIMEOUT_MS, NULL, on_answer, job);
   if (psk)
-    vr_vici_unload_shared (peer->env->vici, peer->conn, 0, NULL, on_answer, job);
+    vr_vici_unload_shared (peer->env->vici, peer->conn, VR_PEER_TIMEOUT_MS, NULL, on_answer, job);
 }
 
 void
@@ -237,5 +239,5 @@ vr_peer_refresh (VrPeer *peer)
   if (peer->env->config->auth == VR_AUTH_PSK)
     load_secret (peer, NULL, NULL);
   else if ((key = read_file ("key", peer->env->config->key, NULL)) != NULL)
-    vr_vici_load_key (peer->env->vici, key, 0, NULL, NULL, NULL);
+    vr_vici_load_key (peer->env->vici, key, VR_PEER_TIMEOUT_MS, NULL, NULL, NULL);
 }

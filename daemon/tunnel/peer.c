@@ -145,14 +145,20 @@ vr_peer_look (VrPeer *peer)
     return;
   peer->looking = TRUE;
   peer->looked_at = g_get_monotonic_time ();
-  vr_vici_list_sas (peer->env->vici, peer->conn, 0, NULL, on_listed, vr_peer_ref (peer));
+  vr_vici_list_sas (peer->env->vici, peer->conn, VR_PEER_TIMEOUT_MS, NULL, on_listed, vr_peer_ref (peer));
 }
 
 /* ---- doing ---- */
 
+/* charon's own words on a cause are not replaced by what the peer says of it. */
 static void
 complain (VrPeer *peer, const char *line)
 {
+  const VrTunnelComplaint *old = peer->complaint != NULL ? vr_tunnel_complaint (peer->complaint) : NULL;
+  const VrTunnelComplaint *new = vr_tunnel_complaint (line);
+
+  if (old != NULL && new != NULL && old->rank > new->rank && g_get_monotonic_time () < peer->complained_at + COMPLAINT_US)
+    return;
   replace (&peer->complaint, line);
   peer->complained_at = g_get_monotonic_time ();
 }
@@ -185,7 +191,7 @@ on_terminated (GObject *source, GAsyncResult *result, gpointer data)
 static void
 terminate (VrPeer *peer, guint64 unique_id, gboolean force)
 {
-  vr_vici_terminate (peer->env->vici, peer->conn, unique_id, NULL, force, 0, NULL, on_terminated, vr_peer_ref (peer));
+  vr_vici_terminate (peer->env->vici, peer->conn, unique_id, NULL, force, VR_PEER_TIMEOUT_MS, NULL, on_terminated, vr_peer_ref (peer));
 }
 
 static void
@@ -231,7 +237,7 @@ execute (VrPeer *peer, VrFsmAction action)
       break;
     case VR_FSM_INITIATE:
       peer->facts.refused = FALSE;
-      vr_vici_initiate (peer->env->vici, peer->conn, VR_TUNNEL_CHILD, 0, NULL, on_initiated, vr_peer_ref (peer));
+      vr_vici_initiate (peer->env->vici, peer->conn, VR_TUNNEL_CHILD, VR_PEER_TIMEOUT_MS, NULL, on_initiated, vr_peer_ref (peer));
       break;
     case VR_FSM_CANCEL:
       cancel (peer);
@@ -270,7 +276,7 @@ trouble_text (VrPeer *peer, gint64 now)
 static void
 forget_complaint (VrPeer *peer, gint64 now)
 {
-  gboolean other = peer->fsm.state == VR_FSM_BACKOFF && peer->complained_at < peer->attempted_at;
+  gboolean other = peer->fsm.state == VR_FSM_BACKOFF && peer->complained_at < peer->attempted_at && !peer->facts.refused;
   gboolean old = peer->fsm.failure == VR_FSM_FINE && now > peer->complained_at + COMPLAINT_US;
 
   if (peer->up || other || old)

@@ -11,6 +11,10 @@
 
 G_BEGIN_DECLS
 
+/* A host under load may take its time: whoever gives up early makes it worse. */
+#define VR_PEER_TIMEOUT_MS 10000
+#define VR_PEER_HANG_MS 10000
+
 typedef struct _VrPeer VrPeer;
 
 /* What all peers share. It outlives them. */

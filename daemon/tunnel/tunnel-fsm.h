@@ -83,9 +83,9 @@ typedef struct {
   gint64       takeover_us;
 } VrFsm;
 
-#define VR_FSM_INITIATE_US (12 * G_USEC_PER_SEC)   /* room for two retransmissions of charon's, at 4 s and 11.2 s by default */
-#define VR_FSM_SLOW_US (3 * G_USEC_PER_SEC)        /* no answer for so long: say so */
-#define VR_FSM_UNSEEN_US (2 * G_USEC_PER_SEC)      /* charon shows no IKE_SA so long after the order: it failed */
+#define VR_FSM_INITIATE_US (15 * G_USEC_PER_SEC)   /* room for two retransmissions of charon's, at 4 s and 11.2 s by default */
+#define VR_FSM_SLOW_US (5 * G_USEC_PER_SEC)        /* no answer for so long, nor to charon's first retransmission: say so */
+#define VR_FSM_UNSEEN_US (5 * G_USEC_PER_SEC)      /* charon shows no IKE_SA so long after the order: it failed */
 #define VR_FSM_LINGER_US (2 * G_USEC_PER_SEC)      /* both sides learn within that time that nothing needs the tunnel */
 #define VR_FSM_SETTLED_US (10 * G_USEC_PER_SEC)    /* up for so long: what comes next is a new failure, not the same one */
 #define VR_FSM_TERMINATE_US (5 * G_USEC_PER_SEC)   /* the peer consents within that time, or is not asked any longer */

@@ -12,29 +12,30 @@
 #define SECRET "authentication failed: is the secret in psk-file the same on both hosts?"
 #define CERTIFICATE "authentication failed: is the certificate valid, is the identity in it, and is it signed by the other host's ca?"
 #define PROPOSALS "no algorithms in common: proposals and esp-proposals of both hosts must have one in common that both charons know"
+#define PROPOSALS_THERE PROPOSALS ", and the kernel there must take the tunnel" LOG
 #define ALGORITHMS "charon lacks an algorithm: is each of proposals and esp-proposals one that charon has a plugin for? (swanctl --list-algs)"
 #define KERNEL "the kernel does not take the tunnel: are esp4, esp6 and xfrm_interface there? (modprobe -a esp4 esp6 xfrm_interface)"
 #define OTHER "another connection of strongSwan's answers in our place: does one have the same addresses or identities? (swanctl --list-conns)"
 
 static const VrTunnelComplaint complaints[] = {
-  { "MAC mismatched", TRUE, SECRET },
-  { "no shared key found", TRUE, SECRET },
-  { "received AUTHENTICATION_FAILED", TRUE, "authentication failed: is the secret, or the CA, the same on both hosts?" LOG },
-  { "no private key found", TRUE, "charon has no key for this host's identity: does the key fit the certificate, and is identity in it?" },
-  { "no trusted", TRUE, CERTIFICATE },
-  { "signature validation failed", TRUE, CERTIFICATE },
-  { "constraint check failed", TRUE, CERTIFICATE },
-  { "not confirmed by certificate", FALSE, CERTIFICATE },
-  { "certificate invalid (valid from", TRUE, "a certificate is not valid today: renew it, or set the clock right" },
-  { "NO_PROPOSAL_CHOSEN", TRUE, PROPOSALS },
-  { "received proposals unacceptable", TRUE, PROPOSALS },
-  { "configured DH group", TRUE, ALGORITHMS },
-  { "unable to install", TRUE, KERNEL },
-  { "unable to add SAD entry", FALSE, KERNEL },
-  { "TS_UNACCEPTABLE", TRUE, OTHER },
-  { "no matching peer config found", TRUE, OTHER },
-  { "error writing to socket", FALSE, "the underlay does not take packets for it: is there a route? (ip route get ADDRESS)" },
-  { NO_ANSWER, TRUE, "is charon running there, and the path open?" },
+  { "MAC mismatched", 2, TRUE, SECRET },
+  { "no shared key found", 2, TRUE, SECRET },
+  { "no private key found", 2, TRUE, "charon has no key for this host's identity: does the key fit the certificate, and is identity in it?" },
+  { "no trusted", 2, TRUE, CERTIFICATE },
+  { "signature validation failed", 2, TRUE, CERTIFICATE },
+  { "constraint check failed", 2, TRUE, CERTIFICATE },
+  { "not confirmed by certificate", 2, FALSE, CERTIFICATE },
+  { "certificate invalid (valid from", 2, TRUE, "a certificate is not valid today: renew it, or set the clock right" },
+  { "received proposals unacceptable", 2, TRUE, PROPOSALS },
+  { "configured DH group", 2, TRUE, ALGORITHMS },
+  { "unable to install", 2, TRUE, KERNEL },
+  { "unable to add SAD entry", 2, FALSE, KERNEL },
+  { "no matching peer config found", 2, TRUE, OTHER },
+  { "error writing to socket", 2, FALSE, "the underlay does not take packets for it: is there a route? (ip route get ADDRESS)" },
+  { NO_ANSWER, 2, TRUE, "is charon running there, and the path open?" },
+  { "received AUTHENTICATION_FAILED", 1, TRUE, "authentication failed: is the secret, or the CA, the same on both hosts?" LOG },
+  { "NO_PROPOSAL_CHOSEN", 1, TRUE, PROPOSALS_THERE },
+  { "TS_UNACCEPTABLE", 1, TRUE, OTHER },
 };
 
 const VrTunnelComplaint *
@@ -83,7 +84,7 @@ vr_tunnel_trouble_text (const VrTunnelTrouble *trouble)
         return NULL;
       return g_strdup_printf ("%s (%s) tried to bring the tunnel up, and failed: %s", trouble->peer, trouble->address, why);
     case VR_FSM_NOT_LOADABLE:
-      return g_strdup_printf ("no tunnel to %s is possible: %s", trouble->peer, trouble->error);
+      return g_strdup_printf ("charon does not have the connection to %s: %s", trouble->peer, trouble->error);
     case VR_FSM_NO_ANSWER:
       return no_answer (trouble);
     case VR_FSM_REFUSED:

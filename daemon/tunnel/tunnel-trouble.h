@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 /* A line in charon's log that says why a negotiation fails. */
 typedef struct {
   const char *part;    /* of the line */
+  guint       rank;    /* 2: a cause, seen on this host; 1: only that the peer refused */
   gboolean    ends_it; /* the negotiation is over; else it may still succeed */
   const char *meaning; /* and the cure */
 } VrTunnelComplaint;

@@ -182,7 +182,7 @@ on_conns (GObject *source, GAsyncResult *result, gpointer data)
 static void
 list_conns (VrTunnels *self)
 {
-  vr_vici_list_conns (self->env.vici, 0, NULL, on_conns, g_object_ref (self));
+  vr_vici_list_conns (self->env.vici, VR_PEER_TIMEOUT_MS, NULL, on_conns, g_object_ref (self));
 }
 
 static void
@@ -201,7 +201,7 @@ look_for_strange_ones (VrTunnels *self)
   if (!self->env.charon || !self->planned)
     return;
   list_conns (self);
-  vr_vici_list_sas (self->env.vici, NULL, 0, NULL, on_sas, g_object_ref (self));
+  vr_vici_list_sas (self->env.vici, NULL, VR_PEER_TIMEOUT_MS, NULL, on_sas, g_object_ref (self));
 }
 
 static void
@@ -301,7 +301,7 @@ void
 vr_tunnels_start (VrTunnels *self)
 {
   g_return_if_fail (self->env.vici == NULL);
-  self->env.vici = vr_vici_new (self->env.config->vici_uri);
+  self->env.vici = g_object_new (VR_TYPE_VICI, "uri", self->env.config->vici_uri, "hang-ms", VR_PEER_HANG_MS, NULL);
   g_signal_connect (self->env.vici, "connected", G_CALLBACK (on_connected), self);
   g_signal_connect (self->env.vici, "disconnected", G_CALLBACK (on_disconnected), self);
   g_signal_connect (self->env.vici, "ike-updown", G_CALLBACK (on_ike_updown), self);

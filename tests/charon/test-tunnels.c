@@ -139,8 +139,8 @@ host_init (Host *host, guint number)
     .vici_uri = host->charon->uri,
     .proposals = (char *) "aes256gcm16-prfsha384-ecp384, aes256gcm16-prfsha384-ecp256",
     .esp_proposals = (char *) "aes256gcm16-ecp384 aes256gcm16",
-    .dpd_delay_s = 10,
-    .takeover_delay_s = 1,
+    .dpd_delay_s = 600, /* longer than a test stops a charon: these give up asking within seconds */
+    .takeover_delay_s = 20, /* longer than the other side may take */
   };
 }
 
@@ -148,7 +148,7 @@ static void
 host_start (Host *host)
 {
   charon_start (host->charon);
-  host->watched = watched_new_connected (host->charon->uri);
+  host->watched = watched_new_connected (host->charon->uri, PATIENT_MS);
 }
 
 static void
@@ -371,6 +371,7 @@ test_takeover (Pair *pair, gconstpointer data)
 {
   gint64 start = g_get_monotonic_time ();
 
+  pair->h2.config.takeover_delay_s = 1;
   want (pair, &pair->h1, VR_TUNNEL_READY);
   want (pair, &pair->h2, VR_TUNNEL_FOLLOW);
   WAIT_FOR (both_up (pair));
@@ -422,7 +423,7 @@ test_unreadable_proposal (Pair *pair, gconstpointer data)
 {
   pair->h1.config.proposals = (char *) "rot13";
   want (pair, &pair->h1, VR_TUNNEL_READY);
-  WAIT_FOR (trouble_says (pair, &pair->h1, "no tunnel to h2 is possible"));
+  WAIT_FOR (trouble_says (pair, &pair->h1, "charon does not have the connection to h2"));
   g_test_message ("%s", trouble (pair, &pair->h1));
   g_assert_false (has_conn (&pair->h1, "virt-relay-h2"));
 }
@@ -522,6 +523,7 @@ test_charon_restarts (Pair *pair, gconstpointer data)
   Host  *restarted = g_strcmp0 (data, "initiator") == 0 ? &pair->h1 : &pair->h2;
   gint64 start;
 
+  pair->h2.config.takeover_delay_s = 1; /* the other side does not know that it has to initiate */
   bring_up (pair);
   charon_kill (restarted->charon);
   WAIT_FOR (vr_tunnels_trouble (restarted->tunnels, NULL) != NULL);

@@ -131,9 +131,9 @@ test_not_seen_yet (void)
 {
   g_autoptr (World) world = initiating ();
 
-  pass (world, SECOND);
+  pass (world, VR_FSM_UNSEEN_US - 1);
   expect (world, "", VR_FSM_INITIATING);
-  pass (world, SECOND);
+  pass (world, 1);
   expect (world, "", VR_FSM_BACKOFF);
 }
 
@@ -143,7 +143,7 @@ test_no_answer (void)
   g_autoptr (World) world = initiating ();
 
   see (world, VR_FSM_SA_CONNECTING, 1);
-  pass (world, 2 * SECOND);
+  pass (world, VR_FSM_SLOW_US - 1);
   run (world);
   g_assert_cmpint (vr_fsm_failure (&world->fsm, &world->facts, world->now), ==, VR_FSM_FINE);
   pass_until_wake (world);
