@@ -9,8 +9,13 @@
  *  - An event's callback runs in a thread of the library, under the connection's lock: a vici_submit() from it never returns.
  *  - Writing to a connection that charon closed raises SIGPIPE in the writing thread.
  *  - A connection that charon closes while nothing is being asked says so only at the next call.
- *  - vici_init() starts four threads: one waits for input, three read it. A peer that stops in the middle of a message holds
- *    one of the three until it goes on or closes.
+ *  - With 5.9.8 a connection that charon closes while something is being asked says so 99 times in 100; else vici_submit() never returns, and
+ *    a thread spins: the reader takes an old EAGAIN for its own.
+ *  - Two connections in one process corrupt its memory (up to 6.0 at least): the thread that watches their sockets goes on using list
+ *    entries that it freed while it waited. Programs died within 20 restarts of charon.
+ *  - Answers are not checked against what was asked: one too many is taken for the next command's.
+ *  - vici_init() starts four threads; two of them read input. A peer that stops in the middle of a message holds one of the two until it
+ *    goes on or closes.
  *  - vici_init() registers the printf conversions %b %B %H %N %T %V %Y %R %P for the whole process; %b is no longer C23's binary.
  *  - The library writes its complaints to stderr.
  *  - Its sockets are not close-on-exec.

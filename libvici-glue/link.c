@@ -12,6 +12,7 @@
  */
 #include "link.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -180,8 +181,10 @@ on_writable (GSocket *socket, GIOCondition condition, gpointer data)
 static void
 ask_next (VrViciLink *link)
 {
+  if (link->asked != NULL)
+    return;
   link->overdue_at = 0;
-  if (link->asked != NULL || g_queue_is_empty (&link->queue))
+  if (g_queue_is_empty (&link->queue))
     return;
   link->asked = g_queue_pop_head (&link->queue);
   link->n_sent = 0;
@@ -335,7 +338,9 @@ check_uri (const char *uri, GError **error)
 static gboolean
 start_worker (VrViciLink *link, GError **error)
 {
-  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
+  /* libstrongswan complains to stderr each time that charon is not there; what matters of it comes as packets */
+  g_autoptr (GSubprocessLauncher) launcher =
+    g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE);
   const char *program = g_getenv (VR_VICI_WORKER_ENV);
   int ends[2];
 
@@ -348,7 +353,12 @@ start_worker (VrViciLink *link, GError **error)
   link->socket = g_socket_new_from_fd (ends[0], error);
   if (link->socket == NULL)
     return FALSE;
-  link->worker = g_subprocess_launcher_spawn (launcher, error, program != NULL ? program : VICI_WORKER, link->uri, NULL);
+  g_socket_set_blocking (link->socket, FALSE);
+  if (program == NULL)
+    program = VICI_WORKER;
+  link->worker = g_subprocess_launcher_spawn (launcher, error, program, link->uri, NULL);
+  if (link->worker == NULL)
+    g_prefix_error (error, "cannot start %s, which talks to charon (is virt-relay installed completely?): ", program);
   return link->worker != NULL;
 }
 
@@ -364,7 +374,6 @@ connect_now (gpointer data)
       go_down (link, error);
       return G_SOURCE_REMOVE;
     }
-  g_socket_set_blocking (link->socket, FALSE);
   link->readable = g_socket_create_source (link->socket, G_IO_IN, NULL);
   g_source_set_callback (link->readable, G_SOURCE_FUNC (on_readable), link, NULL);
   g_source_attach (link->readable, link->context);
@@ -406,7 +415,7 @@ vr_vici_link_submit (VrViciLink *link, guint64 id, const char *command, const Vr
   if (link->funcs == NULL)
     return;
   add_ask (link, ASK_COMMAND, id, command, message, limit_ms);
-  if (link->asked == NULL)
+  if (link->socket != NULL)
     ask_next (link);
 }
 

@@ -8,19 +8,27 @@
  * there is one connection, and whoever waits too long for this process kills it: a charon that hangs, restarts or talks nonsense
  * costs its caller nothing but a new worker.
  *
- * Two threads write: this one, and libvici's, in which events arrive; a lock keeps packets whole. When charon is lost the process ends, and
- * the caller sees that at its end of the socket; when the caller goes, this process reads the end of the socket, and ends too.
+ * Threads: this one carries out requests; libvici's hand over events; one watches the connection. A lock keeps packets whole. libvici 5.9.8
+ * does not say, or says late, that charon is gone; the watching thread sees it at the socket and ends the process, and the caller sees
+ * that at its end. When the caller goes, this process reads the end of the socket, and ends too.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libvici.h"
 #include "wire.h"
 #include "worker.h"
+
+#define DEPTH_MAX 16  /* charon's own messages go four deep */
+#define GRACE_MS 100  /* for what charon still said before it went */
 
 static GMutex writing;
 
@@ -61,13 +69,55 @@ give_up (const char *event, const char *why)
   _exit (1);
 }
 
+/* ---- charon's end ---- */
+
+static int charon_fd = -1;
+
+/* libvici does not give its socket; in this process it is the only one but the caller's. */
+static int
+find_charon_fd (void)
+{
+  DIR *dir = opendir ("/proc/self/fd");
+  struct dirent *entry;
+  int found = -1;
+
+  while (dir != NULL && (entry = readdir (dir)) != NULL)
+    {
+      int fd = atoi (entry->d_name);
+      struct stat info;
+
+      if (fd > VR_VICI_WORKER_FD && fstat (fd, &info) == 0 && S_ISSOCK (info.st_mode))
+        found = fd;
+    }
+  if (dir != NULL)
+    closedir (dir);
+  return found;
+}
+
+static gboolean
+charon_is_gone (int timeout_ms)
+{
+  struct pollfd watched = { .fd = charon_fd, .events = POLLRDHUP };
+
+  return poll (&watched, 1, timeout_ms) > 0;
+}
+
+static gpointer
+watch_charon (gpointer unused)
+{
+  while (!charon_is_gone (-1))
+    continue;
+  g_usleep (GRACE_MS * 1000);
+  _exit (1);
+}
+
 /* ---- from libvici ---- */
 
 /* All elements up to the end of this section, or of the message; FALSE: malformed. */
 static gboolean
-read_section (vici_res_t *res, VrViciMessage *message, gboolean top)
+read_section (vici_res_t *res, VrViciMessage *message, guint depth)
 {
-  for (;;)
+  while (depth < DEPTH_MAX)
     {
       int   len = 0;
       void *value;
@@ -75,11 +125,11 @@ read_section (vici_res_t *res, VrViciMessage *message, gboolean top)
       switch (vici_parse (res))
         {
         case VICI_PARSE_BEGIN_SECTION:
-          if (!read_section (res, vr_vici_message_add_section (message, vici_parse_name (res)), FALSE))
+          if (!read_section (res, vr_vici_message_add_section (message, vici_parse_name (res)), depth + 1))
             return FALSE;
           break;
         case VICI_PARSE_END_SECTION:
-          return !top;
+          return depth > 0;
         case VICI_PARSE_BEGIN_LIST:
           vr_vici_message_begin_list (message, vici_parse_name (res));
           break;
@@ -94,12 +144,13 @@ read_section (vici_res_t *res, VrViciMessage *message, gboolean top)
           vr_vici_message_add_data (message, vici_parse_name (res), value, (gsize) len);
           break;
         case VICI_PARSE_END:
-          return top;
+          return depth == 0;
         case VICI_PARSE_ERROR:
         default:
           return FALSE;
         }
     }
+  return FALSE;
 }
 
 static VrViciMessage *
@@ -107,7 +158,7 @@ read_message (vici_res_t *res)
 {
   g_autoptr (VrViciMessage) message = vr_vici_message_new ();
 
-  if (!read_section (res, message, TRUE))
+  if (!read_section (res, message, 0))
     give_up (VR_VICI_WORKER_NONSENSE, "a malformed message");
   return g_steal_pointer (&message);
 }
@@ -157,6 +208,16 @@ add_items (vici_req_t *req, const VrViciMessage *message)
     }
 }
 
+/* libvici gave nothing: whether charon does not know what it was asked; ends the process if the connection is no good. */
+static void
+check_unknown (int why)
+{
+  if (why == EBADMSG)
+    give_up (VR_VICI_WORKER_NONSENSE, "a malformed packet");
+  if (why != ENOENT || charon_is_gone (0)) /* when charon goes, an old errno may say anything */
+    _exit (1);
+}
+
 static void
 carry_out (vici_conn_t *conn, const VrViciPacket *packet)
 {
@@ -172,10 +233,11 @@ carry_out (vici_conn_t *conn, const VrViciPacket *packet)
       vici_free_res (res);
       send_packet (VR_VICI_CMD_RESPONSE, NULL, answer);
     }
-  else if (errno == ENOENT)
-    send_packet (VR_VICI_CMD_UNKNOWN, NULL, NULL);
   else
-    _exit (1); /* charon is lost */
+    {
+      check_unknown (errno);
+      send_packet (VR_VICI_CMD_UNKNOWN, NULL, NULL);
+    }
 }
 
 static void
@@ -183,10 +245,11 @@ register_event (vici_conn_t *conn, char *name)
 {
   if (vici_register (conn, name, on_event, NULL) == 0)
     send_packet (VR_VICI_EVENT_CONFIRM, NULL, NULL);
-  else if (errno == ENOENT)
-    send_packet (VR_VICI_EVENT_UNKNOWN, NULL, NULL);
   else
-    _exit (1);
+    {
+      check_unknown (errno);
+      send_packet (VR_VICI_EVENT_UNKNOWN, NULL, NULL);
+    }
 }
 
 /* ---- from the caller ---- */
@@ -247,6 +310,8 @@ main (int argc, char **argv)
   conn = vici_connect (argv[1]);
   if (conn == NULL)
     give_up (VR_VICI_WORKER_REFUSED, errno != 0 ? g_strerror (errno) : "the address makes no sense");
+  charon_fd = find_charon_fd ();
+  g_thread_unref (g_thread_new ("watch", watch_charon, NULL));
   for (;;)
     take_packet (conn);
 }

@@ -254,6 +254,9 @@ on_answer (guint64 id, const VrViciMessage *answer, GPtrArray *streamed, const G
   g_autoptr (Call) call = steal_call (vici, id);
   GError *bad;
 
+  /* an answer too many is only noticed by what it says: libvici takes it for the next command's */
+  if (id == 0 && (answer == NULL || vr_vici_message_get (answer, "version") == NULL))
+    break_down (vici, nonsense (vici, "version"));
   if (call == NULL)
     return; /* a probe, or the caller has given up */
   clear_source (&call->deadline);

@@ -4,8 +4,8 @@
  * byte and, as the type has it, a name behind an 8-bit length and a value behind a 16-bit length. Sections nest; lists have values
  * only, and do not nest. All lengths are big-endian.
  *
- * What comes in is not trusted: every length is checked against what is left, nesting is bounded, and text is made valid UTF-8 (a NUL
- * within it becomes a replacement character), so that whoever reads the tree need not care.
+ * What comes in is not trusted: every length is checked against what is left, nesting is bounded, and what charon says is made valid UTF-8
+ * (a NUL within it becomes a replacement character), so that whoever reads the tree need not care. The values of requests are bytes.
  */
 #include "wire.h"
 
@@ -108,6 +108,7 @@ vr_vici_packet_encode (VrViciPacketType type, const char *name, const VrViciMess
 typedef struct {
   const guint8 *data;
   gsize         left;
+  gboolean      raw; /* values are bytes, not text */
 } Reader;
 
 static gboolean
@@ -145,39 +146,46 @@ take_name (Reader *in, char **name)
 }
 
 static gboolean
-take_value (Reader *in, char **value)
+take_value (Reader *in, char **value, gsize *len)
 {
   const guint8 *p;
-  gsize len;
 
   if (!take_bytes (in, 2, &p))
     return FALSE;
-  len = (gsize) p[0] << 8 | p[1];
-  if (!take_bytes (in, len, &p))
+  *len = (gsize) p[0] << 8 | p[1];
+  if (!take_bytes (in, *len, &p))
     return FALSE;
-  *value = g_utf8_make_valid ((const char *) p, (gssize) len);
+  if (in->raw)
+    *value = g_memdup2 (p, *len);
+  else
+    {
+      *value = g_utf8_make_valid ((const char *) p, (gssize) *len);
+      *len = strlen (*value);
+    }
   return TRUE;
 }
 
 typedef struct {
-  VrViciMessage *stack[DEPTH_MAX]; /* [0]: the message; [depth]: the section that is open */
   guint          depth;
   gboolean       in_list;
+  VrViciMessage *stack[DEPTH_MAX]; /* [0]: the message; [depth]: the section that is open */
 } Place;
 
 static gboolean
 take_in_list (Reader *in, Element element, Place *place)
 {
   g_autofree char *value = NULL;
+  gsize len;
 
   if (element == LIST_END)
     {
       place->in_list = FALSE;
       return TRUE;
     }
-  if (element != LIST_ITEM || !take_value (in, &value))
+  if (element != LIST_ITEM || !take_value (in, &value, &len))
     return FALSE;
-  vr_vici_message_append_item (place->stack[place->depth], value, strlen (value));
+  vr_vici_message_append_item (place->stack[place->depth], value, len);
+  explicit_bzero (value, len);
   return TRUE;
 }
 
@@ -187,6 +195,7 @@ take_in_section (Reader *in, Element element, Place *place)
   VrViciMessage *section = place->stack[place->depth];
   g_autofree char *name = NULL;
   g_autofree char *value = NULL;
+  gsize len;
 
   if (element == SECTION_END)
     {
@@ -210,9 +219,10 @@ take_in_section (Reader *in, Element element, Place *place)
       place->in_list = TRUE;
       return TRUE;
     }
-  if (!take_value (in, &value))
+  if (!take_value (in, &value, &len))
     return FALSE;
-  vr_vici_message_add (section, name, value);
+  vr_vici_message_add_data (section, name, value, len);
+  explicit_bzero (value, len); /* it may be a secret */
   return TRUE;
 }
 
@@ -232,13 +242,14 @@ take_message (Reader *in)
 gboolean
 vr_vici_packet_decode (const guint8 *data, gsize len, VrViciPacket *packet, GError **error)
 {
-  Reader in = { data, len };
+  Reader in = { data, len, FALSE };
   gboolean good;
   guint8 type = 0;
 
   *packet = (VrViciPacket){ 0 };
   good = take_byte (&in, &type) && type <= VR_VICI_EVENT;
   packet->type = type;
+  in.raw = type == VR_VICI_CMD_REQUEST; /* from the owner, not from charon: keys, certificates */
   if (good && (type == VR_VICI_CMD_REQUEST || type == VR_VICI_EVENT || type == VR_VICI_EVENT_REGISTER || type == VR_VICI_EVENT_UNREGISTER))
     good = take_name (&in, &packet->name);
   if (good && (type == VR_VICI_CMD_REQUEST || type == VR_VICI_CMD_RESPONSE || type == VR_VICI_EVENT))

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -155,7 +156,12 @@ charon_start (Charon *charon)
 void
 charon_signal (Charon *charon, int signal)
 {
+  pid_t pid = (pid_t) g_ascii_strtoll (g_subprocess_get_identifier (charon->process), NULL, 10);
+  siginfo_t info;
+
   g_subprocess_send_signal (charon->process, signal);
+  if (signal == SIGSTOP) /* its threads run on for a while */
+    g_assert_cmpint (waitid (P_PID, (id_t) pid, &info, WSTOPPED), ==, 0);
 }
 
 void

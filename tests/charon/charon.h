@@ -25,4 +25,4 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Charon, charon_free)
 void charon_connect (Charon *one, Charon *two); /* the veth pair */
 void charon_start (Charon *charon);
 void charon_kill (Charon *charon);              /* and waits for its end */
-void charon_signal (Charon *charon, int signal);
+void charon_signal (Charon *charon, int signal); /* and, for SIGSTOP, waits until it stands */

@@ -93,12 +93,14 @@ on_log (VrVici *vici, const char *ike, const char *line, Watched *watched)
 }
 
 Watched *
-watched_new (const char *uri)
+watched_new (const char *uri, guint hang_ms)
 {
   Watched *watched = g_new0 (Watched, 1);
 
+  if (g_getenv ("VIRT_RELAY_VICI_WORKER") == NULL)
+    g_error ("VIRT_RELAY_VICI_WORKER must name the vici-worker that was built; \"meson test\" sets it");
   watched->log = g_string_new (NULL);
-  watched->vici = g_object_new (VR_TYPE_VICI, "uri", uri, "probe-ms", 100, "hang-ms", 500, NULL);
+  watched->vici = g_object_new (VR_TYPE_VICI, "uri", uri, "probe-ms", 100, "hang-ms", hang_ms, NULL);
   g_signal_connect (watched->vici, "connected", G_CALLBACK (on_connected), watched);
   g_signal_connect (watched->vici, "disconnected", G_CALLBACK (on_disconnected), watched);
   g_signal_connect (watched->vici, "ike-updown", G_CALLBACK (on_ike_updown), watched);
@@ -110,9 +112,9 @@ watched_new (const char *uri)
 }
 
 Watched *
-watched_new_connected (const char *uri)
+watched_new_connected (const char *uri, guint hang_ms)
 {
-  Watched *watched = watched_new (uri);
+  Watched *watched = watched_new (uri, hang_ms);
 
   WAIT_FOR (vr_vici_is_connected (watched->vici));
   return watched;

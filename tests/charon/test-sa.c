@@ -19,8 +19,8 @@ pair_up (Pair *pair, gconstpointer data)
   charon_connect (pair->left, pair->right);
   charon_start (pair->left);
   charon_start (pair->right);
-  pair->l = watched_new_connected (pair->left->uri);
-  pair->r = watched_new_connected (pair->right->uri);
+  pair->l = watched_new_connected (pair->left->uri, PATIENT_MS);
+  pair->r = watched_new_connected (pair->right->uri, PATIENT_MS);
 }
 
 static void
