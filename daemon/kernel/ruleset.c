@@ -25,6 +25,8 @@
  *   network-in-clear), unless an IPsec policy encrypts it, which is the administrator's own tunnel. The hook sees forwarded packets
  *   and the host's own, and the inside of a tunnel's packets a second time, then with a policy.
  *   From a guest that is away, leaving by anything but a tunnel or a guest's bridge: dropped (away-in-clear).
+ *   An ICMP redirect to a guests' bridge: dropped (redirect). It would tell a neighbour that a guest is beside it, and the neighbour would go
+ *   on believing that for minutes after the guest has left.
  * Nothing is accepted for good: what is not dropped here goes on to the administrator's own chains.
  *
  * Not tracked: flows between a relayed guest and another guest or a reached network, because one direction may pass by another way; and
@@ -174,6 +176,14 @@ static const char mss[] =
   "  oifname \"vr-*\" tcp flags syn / syn,rst tcp option maxseg size set rt mtu\n"
   "}\n";
 
+static const char redirects[] =
+  "counter redirect { }\n"
+  "chain redirects {\n"
+  "  type filter hook output priority filter - 5; policy accept;\n"
+  "  oifname @guest-bridge icmp type redirect counter name redirect drop\n"
+  "  oifname @guest-bridge icmpv6 type nd-redirect counter name redirect drop\n"
+  "}\n";
+
 static const char bridge[] =
   "map gateway { type ifname : ether_addr; }\n"
   "map moved { type ether_addr : ether_addr; }\n"
@@ -238,6 +248,7 @@ vr_ruleset_parts (void)
   add_part (parts, INET, "tunnels", "what may come out of a tunnel is not checked", base);
   add_part (parts, INET, "clear", "guests' packets are not kept from leaving in clear", clear);
   add_part (parts, INET, "untracked", "relayed flows are tracked, and a stateful firewall may refuse half of them", untracked);
+  add_part (parts, INET, "redirects", "neighbours may be told to look for a guest where it no longer is", redirects);
   add_part (parts, INET, "mss", "TCP segments are not made to fit the tunnels", mss);
   add_part (parts, BRIDGE, "bridge", "guests that moved must ask anew for their gateway's and neighbours' MACs", bridge);
   return parts;

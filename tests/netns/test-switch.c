@@ -127,6 +127,23 @@ test_void (void)
   commit (home);
 }
 
+/* So does a link that is now called otherwise: what has its name next is meant. */
+static void
+test_renamed (void)
+{
+  g_autoptr (VrKernel) kernel = make_kernel ();
+  g_autofree char *first = apply (kernel, here);
+  g_autoptr (VrSwitch) away = prepare (kernel, there);
+  g_autoptr (GError) error = NULL;
+  Changed changed;
+
+  watch_changed (kernel, &changed);
+  sh ("ip link set vr-h3 name vr-h4 2>/dev/null || { ip link set vr-h3 down; ip link set vr-h3 name vr-h4; ip link set vr-h4 up; }");
+  expect_changed (&changed);
+  g_assert_false (vr_switch_commit (away, NULL, &error));
+  g_assert_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK);
+}
+
 /* Even before the notification was read: the kernel refuses, and the error says which route. */
 static void
 test_void_unread (void)
@@ -189,6 +206,7 @@ main (int argc, char **argv)
   netns_add ("/kernel/switch/empty", test_empty);
   netns_add ("/kernel/switch/no-interface", test_no_interface);
   netns_add ("/kernel/switch/void", test_void);
+  netns_add ("/kernel/switch/renamed", test_renamed);
   netns_add ("/kernel/switch/void-unread", test_void_unread);
   netns_add ("/kernel/switch/other-links", test_other_links);
   netns_add ("/kernel/switch/many", test_many);
