@@ -25,7 +25,7 @@
  *   network-in-clear), unless an IPsec policy encrypts it, which is the administrator's own tunnel. The hook sees forwarded packets
  *   and the host's own, and the inside of a tunnel's packets a second time, then with a policy.
  *   From a guest that is away, leaving by anything but a tunnel or a guest's bridge: dropped (away-in-clear).
- *   An ICMP redirect to a guests' bridge: dropped (redirect). It would tell a neighbour that a guest is beside it, and the neighbour would go
+ *   An ICMP redirect to a guests' bridge: dropped (icmp-redirect). It would tell a neighbour that a guest is beside it, and the neighbour would go
  *   on believing that for minutes after the guest has left.
  * Nothing is accepted for good: what is not dropped here goes on to the administrator's own chains.
  *
@@ -177,11 +177,11 @@ static const char mss[] =
   "}\n";
 
 static const char redirects[] =
-  "counter redirect { }\n"
-  "chain redirects {\n"
+  "counter icmp-redirect { }\n"
+  "chain pointers {\n"
   "  type filter hook output priority filter - 5; policy accept;\n"
-  "  oifname @guest-bridge icmp type redirect counter name redirect drop\n"
-  "  oifname @guest-bridge icmpv6 type nd-redirect counter name redirect drop\n"
+  "  oifname @guest-bridge icmp type redirect counter name icmp-redirect drop\n"
+  "  oifname @guest-bridge icmpv6 type nd-redirect counter name icmp-redirect drop\n"
   "}\n";
 
 static const char bridge[] =

@@ -62,3 +62,6 @@ relay_again() {
   relay_config "$1"
   start_relay "$1"
 }
+
+# untroubled H: its daemon says that all is as it should be
+untroubled() { [ "$(on "$1" virt-relay status --json | jq '.troubles | length')" = 0 ]; }

@@ -6,7 +6,7 @@ for pair in "h1 2" "h2 1"; do
   on ${pair% *} ip route add 10.9.${pair#* }.0/24 via 192.0.2.${pair#* } proto 118
   on ${pair% *} ip -6 route add fd00:9:${pair#* }::/64 via 2001:db8::${pair#* } proto 118
 done
-on n1 "$LAB_BIN/meter" echo > /dev/null &
+answering n1
 expect_soon "s reaches n1" reaches s n1
 
 capture_stop
@@ -74,4 +74,3 @@ expect back.reordered -gt 20
 expect there.reordered -eq 0
 expect lost -eq 0
 on h1 tc qdisc del dev eth0 root
-kill %?echo

@@ -31,3 +31,4 @@ traffic_stop
 expect lost -eq 0
 expect_as_remembered h1 h3
 expect_soon "T2 is down again" not tunnel_up h1 h3
+for h in h1 h2 h3; do expect_soon "nothing troubles $h" untroubled $h; done
