@@ -27,7 +27,7 @@
 
 #define MS INT64_C (1000000)
 #define SECOND INT64_C (1000000000)
-#define WARM_ANSWERS 5 /* answered packets in a row that make a warm path */
+#define WARM_ANSWERS 3 /* answered packets in a row that make a warm path */
 
 typedef struct
 {
@@ -94,6 +94,7 @@ sender_take (Sender *sender, MeterPacket *answer, int64_t until_ns)
   return answer->header.kind;
 }
 
+/* One packet at a time, each with as long as a slow guest may take: a guest that is busy is not kept so. */
 static bool
 sender_warm_up (Sender *sender, double seconds)
 {
@@ -101,11 +102,11 @@ sender_warm_up (Sender *sender, double seconds)
   int in_a_row = 0;
   for (int64_t end_ns = meter_now () + (int64_t) (seconds * SECOND); !stopped && meter_now () < end_ns;)
     {
-      sender_put (sender, METER_WARM, 0);
-      int64_t next_ns = meter_now () + 100 * MS;
+      int64_t until_ns = meter_now () + 3 * SECOND;
       bool answered = false;
-      while (!answered && !stopped && meter_now () < next_ns)
-        answered = sender_take (sender, &answer, next_ns) == METER_WARM;
+      sender_put (sender, METER_WARM, 0);
+      while (!answered && !stopped && meter_now () < until_ns)
+        answered = sender_take (sender, &answer, until_ns) == METER_WARM;
       in_a_row = answered ? in_a_row + 1 : 0;
       if (in_a_row == WARM_ANSWERS)
         return true;
@@ -236,7 +237,7 @@ parse (int argc, char **argv, Options *options)
 int
 meter_send (int argc, char **argv)
 {
-  Options options = {.port = METER_PORT, .size = 64, .rate = 100, .warm_s = 60, .settle_s = 3, .report_s = 10};
+  Options options = {.port = METER_PORT, .size = 64, .rate = 100, .warm_s = 90, .settle_s = 3, .report_s = 10};
   MeterReport report;
   static Sender sender;
   if (!parse (argc, argv, &options))

@@ -42,10 +42,19 @@ traffic_stop() {
   done
 }
 
+# answering WHERE: a meter's echo there, as every guest has one; it ends with the scenario
+answering() {
+  on "$1" bash -c 'echo $$ > "$1"; exec "$2" echo' - "$LAB_RUN/answering-$1" "$LAB_BIN/meter" > /dev/null 2>&1 < /dev/null &
+}
+
 traffic_kill() { # for resets: nothing is waited for
   local job
   for job in "$LAB_RUN"/traffic/*.job; do
     [ ! -e "$job" ] || on "$(cat "${job%.job}.from")" kill -KILL "$(cat "${job%.job}.pid")" 2> /dev/null || true
+  done
+  for job in "$LAB_RUN"/answering-*; do
+    [ ! -e "$job" ] || on "${job##*-}" kill -KILL "$(cat "$job")" 2> /dev/null || true
+    rm -f "$job"
   done
   rm -rf "$LAB_RUN/traffic"
 }
