@@ -6,6 +6,7 @@
 #pragma once
 
 #include <gio/gio.h>
+#include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -33,6 +34,17 @@ private_bus_die_with_test (gpointer data)
 }
 
 /* Gives back when it can be connected to. */
+/* The socket's file is there a moment before anybody listens on it. */
+static inline gboolean
+private_bus_answers (PrivateBus *bus)
+{
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (bus->path);
+  g_autoptr (GSocketConnection) connection = g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, NULL);
+
+  return connection != NULL;
+}
+
 static inline void
 private_bus_up (PrivateBus *bus)
 {
@@ -43,7 +55,7 @@ private_bus_up (PrivateBus *bus)
   bus->daemon = g_subprocess_launcher_spawn (launcher, &error, "dbus-daemon", "--session", "--nofork", "--nopidfile", "--nosyslog",
                                              option, NULL);
   g_assert_no_error (error);
-  for (gint64 end = g_get_monotonic_time () + PRIVATE_BUS_DEADLINE_S * G_USEC_PER_SEC; !g_file_test (bus->path, G_FILE_TEST_EXISTS);)
+  for (gint64 end = g_get_monotonic_time () + PRIVATE_BUS_DEADLINE_S * G_USEC_PER_SEC; !private_bus_answers (bus);)
     {
       g_assert_cmpint (g_get_monotonic_time (), <, end);
       g_usleep (5000);
