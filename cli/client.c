@@ -12,7 +12,7 @@ vr_client_open (GError **error)
       g_prefix_error (error, "cannot reach the system bus (does dbus run?): ");
       return NULL;
     }
-  /* Nothing is loaded beforehand: an answer that says no, or that does not come, is then that of a call and can be explained. */
+  /* Nothing is loaded beforehand: that the daemon is away or says no is then the answer to a call, and can be explained. */
   VrBusService *service = vr_bus_service_proxy_new_sync (connection,
                                                          G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES
                                                            | G_DBUS_PROXY_FLAGS_DO_NOT_CONNECT_SIGNALS,
@@ -26,12 +26,14 @@ GVariant *
 vr_client_properties (VrBusService *service, GError **error)
 {
   g_autoptr (GVariant) reply = g_dbus_proxy_call_sync (G_DBUS_PROXY (service), "org.freedesktop.DBus.Properties.GetAll",
-                                                       g_variant_new ("(s)", VR_BUS_NAME), G_DBUS_CALL_FLAGS_NONE, -1, NULL, error);
+                                                       g_variant_new ("(s)", VR_BUS_NAME), G_DBUS_CALL_FLAGS_NONE, -1, NULL,
+                                                       error);
   if (reply == NULL)
     return NULL;
   if (!g_variant_is_of_type (reply, G_VARIANT_TYPE ("(a{sv})")))
     {
-      g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD, "properties of type %s", g_variant_get_type_string (reply));
+      g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD, "properties of type %s",
+                   g_variant_get_type_string (reply));
       return NULL;
     }
   return g_variant_get_child_value (reply, 0);

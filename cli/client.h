@@ -8,7 +8,10 @@ G_BEGIN_DECLS
 
 #define VR_CLIENT_TIMEOUT_MS 10000
 
-/* (transfer full), or NULL with an error that is fit to print: there is no bus. Whether the daemon runs is seen at the first call. */
+/*
+ * (transfer full), or NULL with an error that is fit to print: there is no bus. Whether the daemon runs is seen at the
+ * first call.
+ */
 VrBusService *vr_client_open (GError **error);
 
 /* All properties, a{sv}, fresh. */

@@ -15,7 +15,8 @@ run (const VrCall *call, GError **error)
       return TRUE;
     }
 
-  g_autoptr (VrTable) table = vr_table_new ("NAME", "STATE", "EPOCH", "OWNER", "HOME", "ROLE", "PATH", "RELAYED", "ADDRESSES", NULL);
+  g_autoptr (VrTable) table = vr_table_new ("NAME", "STATE", "EPOCH", "OWNER", "HOME", "ROLE", "PATH", "RELAYED",
+                                              "ADDRESSES", NULL);
   for (gsize i = 0; i < g_variant_n_children (guests); i++)
     {
       g_autoptr (GVariant) guest = g_variant_get_child_value (guests, i);
@@ -24,8 +25,8 @@ run (const VrCall *call, GError **error)
       g_autofree char *relayed = vr_show_number (vr_item_number (guest, "relayed"));
       g_autofree char *addresses = vr_item_addresses (guest);
       vr_table_add (table, vr_item_text (guest, "name", "-"), state, epoch, vr_item_text (guest, "owner", "-"),
-                    vr_item_text (guest, "home", "-"), vr_item_text (guest, "role", "-"), vr_item_text (guest, "path", "-"), relayed,
-                    addresses, NULL);
+                    vr_item_text (guest, "home", "-"), vr_item_text (guest, "role", "-"), vr_item_text (guest, "path", "-"),
+                    relayed, addresses, NULL);
     }
   vr_table_print (table, 0);
   return TRUE;

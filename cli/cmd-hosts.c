@@ -15,7 +15,8 @@ run (const VrCall *call, GError **error)
       return TRUE;
     }
 
-  g_autoptr (VrTable) table = vr_table_new ("NAME", "TUNNEL", "INTERFACE", "UNDERLAY", "NETWORKS", "REACH", "IDENTITY", NULL);
+  g_autoptr (VrTable) table = vr_table_new ("NAME", "TUNNEL", "INTERFACE", "UNDERLAY", "NETWORKS", "REACH", "IDENTITY",
+                                              NULL);
   for (gsize i = 0; i < g_variant_n_children (hosts); i++)
     {
       g_autoptr (GVariant) host = g_variant_get_child_value (hosts, i);
@@ -23,8 +24,8 @@ run (const VrCall *call, GError **error)
       g_autofree char *underlay = vr_item_list (host, "underlay");
       g_autofree char *networks = vr_item_list (host, "networks");
       g_autofree char *reach = vr_item_list (host, "reach");
-      vr_table_add (table, vr_item_text (host, "name", "-"), tunnel, vr_item_text (host, "interface", "-"), underlay, networks, reach,
-                    vr_item_text (host, "identity", "-"), NULL);
+      vr_table_add (table, vr_item_text (host, "name", "-"), tunnel, vr_item_text (host, "interface", "-"), underlay, networks,
+                    reach, vr_item_text (host, "identity", "-"), NULL);
     }
   vr_table_print (table, 0);
   return TRUE;

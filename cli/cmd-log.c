@@ -36,15 +36,16 @@ run (const VrCall *call, GError **error)
       return TRUE;
     }
 
-  g_autoptr (VrTable) table = vr_table_new ("TIME", "GUEST", "EPOCH", "STATE", "OWNER", "ORIGIN", "TARGET", "WRITER", NULL);
+  g_autoptr (VrTable) table = vr_table_new ("TIME", "GUEST", "EPOCH", "STATE", "OWNER", "ORIGIN", "TARGET",
+                                              "WRITER", NULL);
   for (gsize i = 0; i < g_variant_n_children (records); i++)
     {
       g_autoptr (GVariant) record = g_variant_get_child_value (records, i);
       g_autofree char *time = vr_show_time (vr_item_time (record, "time"));
       g_autofree char *epoch = vr_show_number (vr_item_number (record, "epoch"));
       vr_table_add (table, time, vr_item_text (record, "name", "-"), epoch, vr_item_text (record, "state", "-"),
-                    vr_item_text (record, "owner", "-"), vr_item_text (record, "origin", "-"), vr_item_text (record, "target", "-"),
-                    vr_item_text (record, "writer", "-"), NULL);
+                    vr_item_text (record, "owner", "-"), vr_item_text (record, "origin", "-"),
+                    vr_item_text (record, "target", "-"), vr_item_text (record, "writer", "-"), NULL);
     }
   vr_table_print (table, 0);
   return TRUE;

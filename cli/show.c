@@ -124,8 +124,8 @@ vr_show_duration (gint64 span_us)
       gint64 next = i + 1 < G_N_ELEMENTS (units) ? units[i + 1].seconds : 1;
       char next_unit = i + 1 < G_N_ELEMENTS (units) ? units[i + 1].unit : 's';
       if (seconds >= units[i].seconds)
-        return g_strdup_printf ("%" G_GINT64_FORMAT "%c %" G_GINT64_FORMAT "%c", seconds / units[i].seconds, units[i].unit,
-                                seconds % units[i].seconds / next, next_unit);
+        return g_strdup_printf ("%" G_GINT64_FORMAT "%c %" G_GINT64_FORMAT "%c", seconds / units[i].seconds,
+                                units[i].unit, seconds % units[i].seconds / next, next_unit);
     }
   return g_strdup_printf ("%" G_GINT64_FORMAT "s", seconds);
 }

@@ -12,7 +12,7 @@ const char *vr_item_text (GVariant *item, const char *key, const char *otherwise
 gboolean    vr_item_flag (GVariant *item, const char *key);                        /* FALSE if it is not there */
 gint64      vr_item_time (GVariant *item, const char *key);                        /* x; 0 if it is not there */
 guint64     vr_item_number (GVariant *item, const char *key);                      /* t; 0 if it is not there */
-char       *vr_item_list (GVariant *item, const char *key);                        /* as, joined by blanks; "-" if empty or missing */
+char       *vr_item_list (GVariant *item, const char *key);                        /* as, joined by blanks; "-" if there are none */
 char       *vr_item_addresses (GVariant *guest);                                   /* of all its NICs, likewise */
 
 /* ---- words ---- */
@@ -34,8 +34,8 @@ VrTable *vr_table_new (const char *heading, ...) G_GNUC_NULL_TERMINATED;
 void     vr_table_free (VrTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrTable, vr_table_free)
 
-void vr_table_add (VrTable *table, const char *cell, ...) G_GNUC_NULL_TERMINATED; /* as many as headings; made printable here */
-void vr_table_print (const VrTable *table, guint indent);                         /* "none" in place of a table without rows */
+void vr_table_add (VrTable *table, const char *cell, ...) G_GNUC_NULL_TERMINATED; /* as many as headings; made printable */
+void vr_table_print (const VrTable *table, guint indent);                         /* "none" in place of no rows */
 
 /* ---- JSON ---- */
 

@@ -2,10 +2,10 @@
 /*
  * The single values of virt-relay.conf: text to value, each with its check. config.c says which key holds which.
  *
- * A reader takes the key's text, not empty, without white space around it, and stores the value, which the caller owns, in
- * *field, a pointer to the type named beside it; an old value there is freed. On failure it leaves the field alone and fails with
- * VR_CONFIG_ERROR_INVALID; the message says what is wrong with the text and what would be right, and names neither file nor key.
- * Any thread.
+ * A reader takes the key's text, not empty, without white space around it, and stores the value, which the caller owns,
+ * in *field, a pointer to the type named beside it; an old value there is freed. On failure it leaves the field alone
+ * and fails with VR_CONFIG_ERROR_INVALID; the message says what is wrong with the text and what would be right, and
+ * names neither file nor key. Any thread.
  */
 #pragma once
 
@@ -18,8 +18,8 @@ G_BEGIN_DECLS
 typedef gboolean (*VrConfigRead) (const char *text, gpointer field, GError **error);
 
 gboolean vr_config_read_host_name (const char *text, gpointer field, GError **error);     /* char *: [A-Za-z0-9._-]{1,63} */
-gboolean vr_config_read_addresses (const char *text, gpointer field, GError **error);     /* char **: canonical, unicast, no two alike */
-gboolean vr_config_read_networks (const char *text, gpointer field, GError **error);      /* char **: "gateway/prefix", none in another */
+gboolean vr_config_read_addresses (const char *text, gpointer field, GError **error);     /* char **: canonical, no two alike */
+gboolean vr_config_read_networks (const char *text, gpointer field, GError **error);      /* char **: "gateway/prefix" */
 gboolean vr_config_read_reach (const char *text, gpointer field, GError **error);         /* char **: host names, or "*" alone */
 gboolean vr_config_read_interface (const char *text, gpointer field, GError **error);     /* char *: a device, none of ours */
 gboolean vr_config_read_identity (const char *text, gpointer field, GError **error);      /* char *: one line of printable text */
@@ -31,7 +31,7 @@ gboolean vr_config_read_public_file (const char *text, gpointer field, GError **
 gboolean vr_config_read_private_file (const char *text, gpointer field, GError **error);  /* char *: likewise, closed to others */
 gboolean vr_config_read_vici_socket (const char *text, gpointer field, GError **error);   /* char *: "unix://…" */
 gboolean vr_config_read_proposals (const char *text, gpointer field, GError **error);     /* char *: joined by commas */
-gboolean vr_config_read_esp_proposals (const char *text, gpointer field, GError **error); /* char *: likewise, all of them encrypt */
+gboolean vr_config_read_esp_proposals (const char *text, gpointer field, GError **error); /* char *: likewise, encrypting */
 gboolean vr_config_read_seconds (const char *text, gpointer field, GError **error);       /* guint: 1 to VR_CONFIG_MAX_SECONDS */
 
 G_END_DECLS

@@ -2,10 +2,11 @@
 /*
  * Theory of operation
  *
- * One table says everything about each key: where it stands, where its value goes, who reads the value, its default. Loading is
- * four passes: the file's form (GKeyFile, and keys given twice, of which GKeyFile silently takes the last); every group and key
- * that is there must be in the table; every key of the table is read, from the file or from its default; last come the rules that
- * concern more than one key. The first mistake ends it: there is no configuration that is half right.
+ * One table says everything about each key: where it stands, where its value goes, who reads the value, its default.
+ * Loading is four passes: the file's form (GKeyFile, and keys given twice, of which GKeyFile silently takes the last);
+ * every group and key that is there must be in the table; every key of the table is read, from the file or from its
+ * default; last come the rules that concern more than one key. The first mistake ends it: there is no configuration
+ * that is half right.
  */
 #include "daemon/config.h"
 
@@ -249,7 +250,8 @@ fill_in (VrConfig *config, const char *file, GError **error)
       const char *full = g_get_host_name ();
       g_autofree char *name = g_strndup (full, strcspn (full, "."));
       if (!vr_config_read_host_name (name, &host->name, NULL))
-        return fail (file, "host", "name", error, "the host name \"%s\" cannot serve as one in the migration log: set this key", full);
+        return fail (file, "host", "name", error, "the host name \"%s\" cannot serve as one in the migration log: set this key",
+                     full);
     }
   if (host->identity == NULL)
     host->identity = g_strdup_printf ("%s.virt-relay", host->name);
@@ -277,8 +279,9 @@ check_host (const VrConfig *config, const char *file, GError **error)
       {
         if (vr_address_is_v6 (host->underlay[i]) == vr_address_is_v6 (host->networks[j])
             && vr_network_contains (host->networks[j], host->underlay[i]))
-          return fail (file, "host", "underlay", error, "%s lies in the guest network %s: the tunnels would run through themselves",
-                       host->underlay[i], host->networks[j]);
+          return fail (file, "host", "underlay", error,
+                       "%s lies in the guest network %s: the tunnels would run through themselves", host->underlay[i],
+                       host->networks[j]);
       }
   return TRUE;
 }
@@ -291,7 +294,8 @@ check_auth (const VrConfig *config, const char *file, GError **error)
     {
       const Key *key = &keys[i];
       if (key->when == when && *(char **) key_field (key, config) == NULL)
-        return fail (file, key->group, key->name, error, "is missing; auth = %s needs it", when == WITH_PSK ? "psk" : "certificate");
+        return fail (file, key->group, key->name, error, "is missing; auth = %s needs it",
+                     when == WITH_PSK ? "psk" : "certificate");
     }
   return TRUE;
 }

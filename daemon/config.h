@@ -17,7 +17,9 @@ typedef enum { VR_AUTH_PSK, VR_AUTH_CERTIFICATE } VrAuth;
 
 typedef struct {
   /* [host] */
-  VrHost *host;   /* name (default: the host name up to the first dot), underlay (required), networks, reach, identity (default: NAME.virt-relay); macs empty */
+  /* name (default: the host name up to the first dot), underlay (required), networks, reach, identity (default:
+   * NAME.virt-relay); macs empty */
+  VrHost *host;
   char   *bridge; /* bridge of the guest networks; NULL if networks is empty */
   /* [libvirt] */
   char   *libvirt_uri; /* default qemu:///system */
@@ -25,7 +27,7 @@ typedef struct {
   char   *log_directory; /* default VR_LOG_DIR */
   /* [tunnel] */
   VrAuth  auth;
-  char   *psk;                             /* contents of psk-file (mode must give others nothing), trailing newline cut; auth = psk */
+  char   *psk;                             /* contents of psk-file (closed to others), trailing newline cut; auth = psk */
   char   *certificate, *key, *ca;          /* file names; auth = certificate */
   char   *vici_uri;                        /* default unix:///run/charon.vici */
   char   *proposals, *esp_proposals;       /* strongSwan's notation; joined by commas; default: AES-GCM with ECP 384 or X25519 */

@@ -28,7 +28,8 @@ level_word (GLogLevelFlags level)
 char *
 vr_logging_format (GLogLevelFlags level, const char *domain, const char *message)
 {
-  return g_strdup_printf ("virt-relayd: %s%s%s%s", level_word (level), domain != NULL ? domain : "", domain != NULL ? ": " : "", message);
+  return g_strdup_printf ("virt-relayd: %s%s%s%s", level_word (level), domain != NULL ? domain : "",
+                          domain != NULL ? ": " : "", message);
 }
 
 static GLogWriterOutput

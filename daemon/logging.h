@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the daemon's messages go: to the journal, with their fields, when stderr is connected to it; else to stderr, a line each,
- * "virt-relayd: warning: tunnel: …".
+ * Where the daemon's messages go: to the journal, with their fields, when stderr is connected to it; else to stderr, a
+ * line each, "virt-relayd: warning: tunnel: …".
  */
 #pragma once
 
@@ -10,8 +10,8 @@
 G_BEGIN_DECLS
 
 /*
- * To be called once, before the first message and the first thread. Without `verbose` debugging and informational messages are left
- * out, but for the domains that G_MESSAGES_DEBUG names.
+ * To be called once, before the first message and the first thread. Without `verbose` debugging and informational
+ * messages are left out, but for the domains that G_MESSAGES_DEBUG names.
  */
 void vr_logging_init (gboolean verbose);
 

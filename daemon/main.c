@@ -4,8 +4,8 @@
  *
  *   configuration -> kernel, log, tunnels, libvirt, hooks -> relay -> bus, systemd
  *
- * The relay connects itself to all parts first; then each part is started, and what it has to say arrives from the main loop. A stop goes
- * the other way round and takes nothing away: routes, SAs and interfaces stay, and traffic goes on.
+ * The relay connects itself to all parts first; then each part is started, and what it has to say arrives from the main
+ * loop. A stop goes the other way round and takes nothing away: routes, SAs and interfaces stay, and traffic goes on.
  */
 #include <errno.h>
 #include <gio/gunixsocketaddress.h>
@@ -89,8 +89,9 @@ on_reload (gpointer data)
 /* ---- the parts ---- */
 
 /*
- * The default directory is ours to make. Another one is the administrator's: if it is not there, its storage is not mounted. Under the
- * unit's ProtectSystem=strict it is read-only as long as nothing else was said, whatever the file system allows.
+ * The default directory is ours to make. Another one is the administrator's: if it is not there, its storage is not
+ * mounted. Under the unit's ProtectSystem=strict it is read-only as long as nothing else was said, whatever the file
+ * system allows.
  */
 static void
 prepare_log_directory (const char *directory)
@@ -98,8 +99,8 @@ prepare_log_directory (const char *directory)
   if (g_str_equal (directory, VR_LOG_DIR))
     g_mkdir_with_parents (directory, 0700); /* what is wrong with it, the log says */
   if (access (directory, W_OK) < 0 && errno == EROFS && g_getenv ("INVOCATION_ID") != NULL)
-    g_warning ("the migration log's directory %s is read-only here; if it is the unit that protects it: systemctl edit virt-relayd, "
-               "[Service] ReadWritePaths=%s", directory, directory);
+    g_warning ("the migration log's directory %s is read-only here; if it is the unit that protects it: "
+               "systemctl edit virt-relayd, [Service] ReadWritePaths=%s", directory, directory);
 }
 
 static gboolean
@@ -221,14 +222,14 @@ parse (Options *options, int argc, char **argv, GError **error)
 {
   const GOptionEntry entries[] = {
     { "config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config, "read FILE in place of " VR_CONFIG_FILE, "FILE" },
-    { "check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config, "read the configuration, say what is wrong with it, and end", NULL },
-    { "flush", 0, 0, G_OPTION_ARG_NONE, &options->flush, "take everything of virt-relay's out of the kernel, and end", NULL },
+    { "check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config, "say what is wrong with the configuration, and end", NULL },
+    { "flush", 0, 0, G_OPTION_ARG_NONE, &options->flush, "take everything of ours out of the kernel, and end", NULL },
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "say more", NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version, and end", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
-  g_option_context_set_summary (context, "virt-relay's daemon. virt-relayd(8) is its manual, virt-relay.conf(5) that of its configuration.");
+  g_option_context_set_summary (context, "virt-relay's daemon; see virt-relayd(8) and virt-relay.conf(5).");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, &argc, &argv, error))
     return FALSE;

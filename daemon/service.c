@@ -2,14 +2,15 @@
 /*
  * Theory of operation
  *
- * Ready means: hooks are taken (main.c starts their listener before the loop runs), and the kernel holds what the plan wants, or libvirt
- * is known to be away: the relay's "ready". A migration log that is away must not hold up the boot of a host, so READY=1 is sent after a
- * grace at the latest; STATUS= then says what is missing.
+ * Ready means: hooks are taken (main.c starts their listener before the loop runs), and the kernel holds what the plan
+ * wants, or libvirt is known to be away: the relay's "ready". A migration log that is away must not hold up the boot of
+ * a host, so READY=1 is sent after a grace at the latest; STATUS= then says what is missing.
  *
- * Signs of life come from a timer of the main loop, at half the interval that systemd asks for: a loop that hangs gives none.
+ * Signs of life come from a timer of the main loop, at half the interval that systemd asks for: a loop that hangs gives
+ * none.
  *
- * STATUS= is made of what costs nothing to ask for. The guests are left out: their counters are read from nftables each time, which would
- * keep the loop from a switchover that is due.
+ * STATUS= is made of what costs nothing to ask for. The guests are left out: their counters are read from nftables each
+ * time, which would keep the loop from a switchover that is due.
  */
 #include "daemon/service.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the daemon knows, in the words of the D-Bus API (daemon/data/org.virtrelay1.xml says which keys there are). Pure functions:
- * they only read their arguments. Each gives a floating GVariant; what is not known is left out.
+ * What the daemon knows, in the words of the D-Bus API (daemon/data/org.virtrelay1.xml says which keys there are). Pure
+ * functions: they only read their arguments. Each gives a floating GVariant; what is not known is left out.
  */
 #pragma once
 
@@ -25,8 +25,9 @@ GVariant *vr_bus_counters_variant (GPtrArray *counters);
 GVariant *vr_bus_texts_variant (GPtrArray *texts);
 
 /*
- * Those of `records` (VrRecord) that Log() answers: of the guest with this uuid (any case) or that ever bore this name, or of all for
- * ""; no more than `newest`, 0: all. (transfer container), in the array's order; NULL: no record is of such a guest.
+ * Those of `records` (VrRecord) that Log() answers: of the guest with this uuid (any case) or that ever bore this name,
+ * or of all for ""; no more than `newest`, 0: all. (transfer container), in the array's order; NULL: no record is of
+ * such a guest.
  */
 GPtrArray *vr_bus_select_records (GPtrArray *records, const char *guest, guint newest);
 

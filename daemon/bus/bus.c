@@ -2,13 +2,13 @@
 /*
  * Theory of operation
  *
- * connect -> export -> ask for the name -> there. Whatever fails, or a connection that closes, drops everything and starts again
- * from connect after a delay that doubles up to RETRY_MAX_S. The connection is our own, not g_bus_get()'s: that one is shared, would
- * end the process when it closes, and could not be made anew. The name is asked for by a plain call, because g_bus_unown_name()
- * waits for the bus.
+ * connect -> export -> ask for the name -> there. Whatever fails, or a connection that closes, drops everything and
+ * starts again from connect after a delay that doubles up to RETRY_MAX_S. The connection is our own, not g_bus_get()'s:
+ * that one is shared, would end the process when it closes, and could not be made anew. The name is asked for by a
+ * plain call, because g_bus_unown_name() waits for the bus.
  *
- * Each warning is given once, until the name is there again. Methods are answered in the main loop from what the relay holds in
- * memory. The relay's "changed" may come in bursts: one emission every CHANGED_MS passes them on.
+ * Each warning is given once, until the name is there again. Methods are answered in the main loop from what the relay
+ * holds in memory. The relay's "changed" may come in bursts: one emission every CHANGED_MS passes them on.
  */
 #include "daemon/bus/bus.h"
 
@@ -132,8 +132,8 @@ on_connected (GObject *source, GAsyncResult *result, gpointer data)
       retry (bus, error->message);
       return;
     }
-  g_dbus_connection_call (bus->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
-                          g_variant_new ("(su)", VR_BUS_NAME, REQUEST_NAME_DO_NOT_QUEUE), G_VARIANT_TYPE ("(u)"),
+  g_dbus_connection_call (bus->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                          "RequestName", g_variant_new ("(su)", VR_BUS_NAME, REQUEST_NAME_DO_NOT_QUEUE), G_VARIANT_TYPE ("(u)"),
                           G_DBUS_CALL_FLAGS_NONE, CALL_MS, bus->cancellable, on_name_answer, g_object_ref (bus));
 }
 
@@ -149,7 +149,8 @@ connect_bus (VrBus *bus)
       return;
     }
   g_dbus_connection_new_for_address (address,
-                                     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT
+                                       | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
                                      NULL, bus->cancellable, on_connected, g_object_ref (bus));
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The D-Bus API on the system bus: daemon/data/org.virtrelay1.xml, answered from the relay. The daemon works without a bus: one that
- * is away, or that refuses the name, is a warning in the journal and asked again. Main loop only; nothing here waits.
+ * The D-Bus API on the system bus: daemon/data/org.virtrelay1.xml, answered from the relay. The daemon works without a
+ * bus: one that is away, or that refuses the name, is a warning in the journal and asked again. Main loop only; nothing
+ * here waits.
  */
 #pragma once
 
