@@ -159,7 +159,8 @@ complain (VrPeer *peer, const char *line)
 
   if (old != NULL && new != NULL && old->rank > new->rank && g_get_monotonic_time () < peer->complained_at + COMPLAINT_US)
     return;
-  replace (&peer->complaint, line);
+  if (old == NULL || old != new) /* the same again, with other numbers in it, is no news */
+    replace (&peer->complaint, line);
   peer->complained_at = g_get_monotonic_time ();
 }
 

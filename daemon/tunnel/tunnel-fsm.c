@@ -168,7 +168,7 @@ down (const Case *c)
 static gboolean
 down_settled (const Case *c)
 {
-  return down (c) && (wish_ready (c) || c->now >= c->fsm->since + VR_FSM_SETTLED_US);
+  return down (c) && c->now >= c->fsm->since + VR_FSM_SETTLED_US;
 }
 
 static gboolean

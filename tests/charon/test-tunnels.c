@@ -81,7 +81,7 @@ typedef struct {
   VrKernel   *kernel;
   VrConfig    config;
   VrTunnels  *tunnels;
-  guint       n_changed;
+  guint       n_changed, n_tries; /* n_tries: that charon began to initiate */
 } Host;
 
 typedef struct {
@@ -104,6 +104,13 @@ static void
 on_changed (VrTunnels *tunnels, const char *peer, Host *host)
 {
   host->n_changed++;
+}
+
+static void
+on_log (VrVici *vici, const char *ike, const char *line, Host *host)
+{
+  if (g_str_has_prefix (line, "initiating IKE_SA"))
+    host->n_tries++;
 }
 
 static void
@@ -149,6 +156,7 @@ host_start (Host *host)
 {
   charon_start (host->charon);
   host->watched = watched_new_connected (host->charon->uri, PATIENT_MS);
+  g_signal_connect (host->watched->vici, "log", G_CALLBACK (on_log), host);
 }
 
 static void
@@ -156,6 +164,7 @@ host_clear (Host *host)
 {
   if (host->tunnels != NULL)
     daemon_stop (host);
+  g_signal_handlers_disconnect_by_data (host->watched->vici, host);
   g_clear_pointer (&host->watched, watched_free);
   charon_free (host->charon);
   g_object_unref (host->kernel);
@@ -397,6 +406,8 @@ test_unreachable_then_there (Pair *pair, gconstpointer data)
 static void
 test_wrong_psk (Pair *pair, gconstpointer data)
 {
+  guint changed, tries;
+
   g_free (pair->h2.config.psk);
   pair->h2.config.psk = g_strdup ("another secret");
   want (pair, &pair->h2, VR_TUNNEL_READY);
@@ -406,6 +417,13 @@ test_wrong_psk (Pair *pair, gconstpointer data)
   g_test_message ("%s", trouble (pair, &pair->h1));
   g_test_message ("%s", trouble (pair, &pair->h2));
   g_assert_true (both_down (pair));
+
+  /* Said once, though it is tried again and again. */
+  WAIT_FOR (pair->h1.n_changed > 0 && pair->h2.n_changed > 0);
+  changed = pair->h1.n_changed + pair->h2.n_changed;
+  tries = pair->h1.n_tries;
+  WAIT_FOR (pair->h1.n_tries >= tries + 2);
+  g_assert_cmpuint (pair->h1.n_changed + pair->h2.n_changed, ==, changed);
 }
 
 static void

@@ -9,9 +9,13 @@ test_lost_after_a_while (void)
 {
   g_autoptr (World) world = up (VR_TUNNEL_INITIATE);
 
+  world->fsm.failures = 20;
   pass (world, VR_FSM_SETTLED_US);
   see (world, VR_FSM_SA_NONE, 0);
   expect (world, "initiate", VR_FSM_INITIATING);
+  world->facts.refused = TRUE;
+  expect (world, "", VR_FSM_BACKOFF);
+  g_assert_cmpint (pass_until_wake (world), ==, VR_FSM_BACKOFF_US); /* a new story */
 }
 
 static void
@@ -92,6 +96,36 @@ test_peer_does_not_consent (void)
   expect (world, "terminate", VR_FSM_TERMINATING);
   g_assert_cmpint (pass_until_wake (world), ==, VR_FSM_TERMINATE_US);
   expect (world, "force", VR_FSM_TERMINATING);
+}
+
+/* Only what was there when it began is forced. */
+static void
+test_force_spares_the_new (void)
+{
+  g_autoptr (World) world = up (VR_TUNNEL_INITIATE);
+
+  run (world);
+  world->facts.wish = VR_TUNNEL_READY;
+  run (world);
+  pass_until_wake (world);
+  expect (world, "terminate", VR_FSM_TERMINATING);
+  world->facts.newest = 2;
+  pass_until_wake (world);
+  expect (world, "force", VR_FSM_TERMINATING);
+  g_assert_cmpuint (world->fsm.doomed, ==, 1);
+  world->facts.oldest = 2;
+  expect (world, "", VR_FSM_UP);
+}
+
+/* The peer takes down what it had brought up: no failure. */
+static void
+test_ready_peer_takes_down (void)
+{
+  g_autoptr (World) world = up (VR_TUNNEL_READY);
+
+  pass (world, SECOND);
+  see (world, VR_FSM_SA_NONE, 0);
+  expect (world, "", VR_FSM_LOADED);
 }
 
 /* The peer still wanted the tunnel, and brought it up again: the new one stays. */
@@ -279,6 +313,8 @@ main (int argc, char *argv[])
   ADD ("wish-flickers", wish_flickers);
   ADD ("ready-takes-down-own-of-before", ready_takes_down_own_of_before);
   ADD ("peer-does-not-consent", peer_does_not_consent);
+  ADD ("force-spares-the-new", force_spares_the_new);
+  ADD ("ready-peer-takes-down", ready_peer_takes_down);
   ADD ("peer-brings-it-back", peer_brings_it_back);
   ADD ("no-longer-wanted-up-while-initiating", no_longer_wanted_up_while_initiating);
   ADD ("gone", gone);

@@ -103,6 +103,28 @@ test_follow_becomes_initiate (void)
   expect (world, "initiate", VR_FSM_INITIATING);
 }
 
+/* At the end of its wait the peer is at it, or this side was before: no second one. */
+static void
+test_follow_adopts (void)
+{
+  g_autoptr (World) world = loaded (VR_TUNNEL_FOLLOW);
+
+  expect (world, "", VR_FSM_WAITING);
+  pass_until_wake (world);
+  see (world, VR_FSM_SA_CONNECTING, 1);
+  expect (world, "", VR_FSM_INITIATING);
+}
+
+/* What was being loaded is no longer what is wanted. */
+static void
+test_loads_again (void)
+{
+  g_autoptr (World) world = loaded (VR_TUNNEL_READY);
+
+  world->facts.load = VR_FSM_LOAD_NONE;
+  expect (world, "load", VR_FSM_LOADING);
+}
+
 /* ---- failing ---- */
 
 static void
@@ -208,6 +230,23 @@ test_new_reason_ends_the_pause (void)
 }
 
 static void
+test_ready_ends_the_pause (void)
+{
+  g_autoptr (World) world = backing_off ();
+
+  world->fsm.failures = 20;
+  world->facts.wish = VR_TUNNEL_READY;
+  expect (world, "", VR_FSM_LOADED);
+  g_assert_cmpint (world->fsm.failure, ==, VR_FSM_FINE);
+
+  world->facts.wish = VR_TUNNEL_INITIATE;
+  expect (world, "initiate", VR_FSM_INITIATING);
+  world->facts.refused = TRUE;
+  expect (world, "", VR_FSM_BACKOFF);
+  g_assert_cmpint (pass_until_wake (world), ==, VR_FSM_BACKOFF_US); /* a new story */
+}
+
+static void
 test_wrong_is_taken_down (void)
 {
   g_autoptr (World) world = initiating ();
@@ -225,7 +264,7 @@ test_wrong_is_taken_down (void)
 static void
 test_not_loadable (void)
 {
-  g_autoptr (World) world = loaded (VR_TUNNEL_READY);
+  g_autoptr (World) world = loaded (VR_TUNNEL_INITIATE);
 
   world->facts.load = VR_FSM_LOAD_FAILED;
   expect (world, "", VR_FSM_BACKOFF);
@@ -233,8 +272,21 @@ test_not_loadable (void)
   pass_until_wake (world);
   expect (world, "load", VR_FSM_LOADING);
   world->facts.load = VR_FSM_LOAD_DONE;
-  expect (world, "", VR_FSM_LOADED);
+  expect (world, "initiate", VR_FSM_INITIATING);
   g_assert_cmpint (world->fsm.failure, ==, VR_FSM_FINE);
+}
+
+/* An SA of before does not hide that the peer could not bring up another one. */
+static void
+test_not_loadable_but_up (void)
+{
+  g_autoptr (World) world = loaded (VR_TUNNEL_INITIATE);
+
+  world->facts.load = VR_FSM_LOAD_FAILED;
+  see (world, VR_FSM_SA_UP, 1);
+  expect (world, "", VR_FSM_BACKOFF);
+  pass_until_wake (world);
+  expect (world, "load", VR_FSM_LOADING);
 }
 
 #define ADD(path, name) g_test_add_func ("/tunnel/" path, test_##name)
@@ -253,6 +305,8 @@ main (int argc, char *argv[])
   ADD ("follow-waits", follow_waits);
   ADD ("follow-takes-over", follow_takes_over);
   ADD ("follow-becomes-initiate", follow_becomes_initiate);
+  ADD ("follow-adopts", follow_adopts);
+  ADD ("loads-again", loads_again);
   ADD ("refused", refused);
   ADD ("vanished", vanished);
   ADD ("not-seen-yet", not_seen_yet);
@@ -261,7 +315,9 @@ main (int argc, char *argv[])
   ADD ("jitter", jitter);
   ADD ("peer-ends-the-pause", peer_ends_the_pause);
   ADD ("new-reason-ends-the-pause", new_reason_ends_the_pause);
+  ADD ("ready-ends-the-pause", ready_ends_the_pause);
   ADD ("wrong-is-taken-down", wrong_is_taken_down);
   ADD ("not-loadable", not_loadable);
+  ADD ("not-loadable-but-up", not_loadable_but_up);
   return g_test_run ();
 }

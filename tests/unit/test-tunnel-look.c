@@ -81,12 +81,43 @@ test_look_narrowed (void)
 }
 
 static void
+test_look_narrowed_here (void)
+{
+  VrViciIkeSa   *ike = with_child (ESTABLISHED, "INSTALLED", 77, ANY);
+  VrViciChildSa *child = ike->children->pdata[0];
+
+  g_strfreev (child->local_ts);
+  child->local_ts = g_strsplit ("0.0.0.0/0", " ", -1);
+  g_assert_cmpint (look_at (ike, 0, NULL), ==, VR_FSM_SA_WRONG);
+}
+
+static void
 test_look_other_interface (void)
 {
   g_autofree char *wrong = NULL;
 
   g_assert_cmpint (look_at (with_child (ESTABLISHED, "INSTALLED", 78, ANY), 0, &wrong), ==, VR_FSM_SA_WRONG);
   g_assert_nonnull (strstr (wrong, "78"));
+}
+
+static void
+test_look_other_interface_one_way (void)
+{
+  VrViciIkeSa *in = with_child (ESTABLISHED, "INSTALLED", 77, ANY), *out = with_child (ESTABLISHED, "INSTALLED", 77, ANY);
+
+  ((VrViciChildSa *) in->children->pdata[0])->if_id_in = 78;
+  ((VrViciChildSa *) out->children->pdata[0])->if_id_out = 78;
+  g_assert_cmpint (look_at (in, 0, NULL), ==, VR_FSM_SA_WRONG);
+  g_assert_cmpint (look_at (out, 0, NULL), ==, VR_FSM_SA_WRONG);
+}
+
+/* A rekeying leaves the old one for a while, which may be in any state. */
+static void
+test_look_two_children (void)
+{
+  VrViciIkeSa *ike = with_child (with_child (ESTABLISHED, "INSTALLED", 77, ANY), "DELETED", 77, ANY);
+
+  g_assert_cmpint (look_at (ike, 0, NULL), ==, VR_FSM_SA_UP);
 }
 
 static void
@@ -116,9 +147,11 @@ test_look_two (void)
 
   g_ptr_array_add (sas, ike_new (9, "DELETING", "192.0.2.3"));
   g_ptr_array_add (sas, with_child (ESTABLISHED, "INSTALLED", 77, ANY));
+  ((VrViciIkeSa *) sas->pdata[1])->initiator = TRUE;
   g_ptr_array_add (sas, with_child (ike_new (6, "ESTABLISHED", "192.0.2.3"), "INSTALLED", 1, ANY));
   vr_tunnel_look (sas, &expected, &sight);
   g_assert_cmpint (sight.sa, ==, VR_FSM_SA_UP);
+  g_assert_true (sight.initiator);
   g_assert_cmpuint (sight.oldest, ==, 5);
   g_assert_cmpuint (sight.newest, ==, 9);
   g_assert_cmpuint (sight.up_s, ==, 60);
@@ -180,7 +213,10 @@ main (int argc, char *argv[])
   ADD ("look/right", look_right);
   ADD ("look/nothing", look_nothing);
   ADD ("look/narrowed", look_narrowed);
+  ADD ("look/narrowed-here", look_narrowed_here);
   ADD ("look/other-interface", look_other_interface);
+  ADD ("look/other-interface-one-way", look_other_interface_one_way);
+  ADD ("look/two-children", look_two_children);
   ADD ("look/old-address", look_old_address);
   ADD ("look/before-the-change", look_before_the_change);
   ADD ("look/two", look_two);
