@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * No call into libvirt can be taken back: it returns when libvirtd answers, or when the connection is given up. So a call has two
- * lives. Its task ends in time, in the main loop. Its work goes on in its thread until libvirt lets it go; then the result is
- * dropped if nobody waits for it any more. A call whose turn has not come leaves the queue with its task.
+ * No call into libvirt can be taken back: it returns when libvirtd answers, or when the connection is given up. So a
+ * call has two lives. Its task ends in time, in the main loop. Its work goes on in its thread until libvirt lets it
+ * go; then the result is dropped if nobody waits for it any more. A call whose turn has not come leaves the queue
+ * with its task.
  *
- * How much can hang: each lane has a number of slots, a slot is given back only when the thread is, and of one guest only one
- * call a lane is under way. So a guest whose hook or agent hangs holds one slot, not all, and a libvirtd that hangs holds as many
- * threads as there are slots, until its keepalive fails. Each slot has its own connection.
+ * How much can hang: each lane has a number of slots, a slot is given back only when the thread is, and of one guest
+ * only one call a lane is under way. So a guest whose hook or agent hangs holds one slot, not all, and a libvirtd
+ * that hangs holds as many threads as there are slots, until its keepalive fails. Each slot has its own connection.
  *
- * All bookkeeping is done in the main loop, so nothing is locked: a thread gets a call, sets its result and posts it back.
+ * All bookkeeping is done in the main loop, so nothing is locked: a thread gets a call, sets its result and posts it
+ * back.
  */
 #include "daemon/virt/virt-calls.h"
 
@@ -92,8 +94,9 @@ on_deadline (gpointer data)
   Call *call = data;
 
   call_give_up (call, g_error_new (VR_VIRT_ERROR, VR_VIRT_ERROR_TIMEOUT,
-                                   "cannot %s%s%s: libvirt did not answer within %u ms; does libvirtd hang, or a hook of this guest?",
-                                   call->request.purpose, *call->request.key != '\0' ? " " : "", call->request.key, call->deadline_ms));
+                                   "cannot %s%s%s: libvirt did not answer within %u ms; does libvirtd hang, or a hook of "
+                                   "this guest?", call->request.purpose, *call->request.key != '\0' ? " " : "",
+                                   call->request.key, call->deadline_ms));
   return G_SOURCE_REMOVE;
 }
 
@@ -120,13 +123,17 @@ calls_unref (VrVirtCalls *self)
   g_free (self);
 }
 
-/* What libvirt says about a connection that just died is of no use to the one who asked; the session's end answers all of them. */
+/*
+ * What libvirt says about a connection that just died is of no use to the one who asked; the session's end answers
+ * all of them.
+ */
 static void
 notice_dead_session (Call *call)
 {
   VrVirtCalls *self = call->calls;
 
-  if (g_error_matches (call->error, VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT) && self->session == call->session && self->broken != NULL)
+  if (g_error_matches (call->error, VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT) && self->session == call->session
+      && self->broken != NULL)
     self->broken (call->error->message, self->owner);
 }
 
@@ -141,7 +148,8 @@ done_in_main (gpointer data)
   notice_dead_session (call);
   g_ptr_array_remove_fast (self->under_way, call);
   g_clear_pointer (&call->session, vr_virt_session_unref);
-  if (call->task != NULL && lane == VR_VIRT_LANE_STAMP && g_error_matches (call->error, VR_VIRT_ERROR, VR_VIRT_ERROR_TIMEOUT))
+  if (call->task != NULL && lane == VR_VIRT_LANE_STAMP
+      && g_error_matches (call->error, VR_VIRT_ERROR, VR_VIRT_ERROR_TIMEOUT))
     {
       g_clear_error (&call->error);
       g_queue_push_tail (&self->waiting[lane], call);
@@ -265,7 +273,8 @@ vr_virt_calls_end (VrVirtCalls *self, const char *why)
   self->why = g_strdup (why);
   for (guint lane = 0; lane < VR_VIRT_N_LANES; lane++)
     while (!g_queue_is_empty (&self->waiting[lane]))
-      call_give_up (g_queue_peek_head (&self->waiting[lane]), g_error_new_literal (VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT, self->why));
+      call_give_up (g_queue_peek_head (&self->waiting[lane]),
+                    g_error_new_literal (VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT, self->why));
   for (guint i = 0; i < self->under_way->len; i++)
     {
       Call *call = self->under_way->pdata[i];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Blocking calls into libvirt, made on worker threads and answered in the main loop: by their result, their deadline, their
- * cancellable or the end of the session, whichever comes first. Theory of operation: virt-calls.c. Main thread, but for the work.
+ * Blocking calls into libvirt, made on worker threads and answered in the main loop: by their result, their deadline,
+ * their cancellable or the end of the session, whichever comes first. Theory of operation: virt-calls.c. Main thread,
+ * but for the work.
  */
 #pragma once
 
@@ -22,7 +23,8 @@ typedef struct {
   VrVirtLane lane;
   const char *key;     /* a guest's uuid, or "": calls of a lane with one key are made one after the other */
   const char *purpose; /* static, for messages: "look at a guest" */
-  gpointer (*work) (virConnectPtr conn, gconstpointer args, GError **error); /* on a worker thread; blocks; NULL with an error */
+  /* On a worker thread; blocks; gives the answer, or NULL with an error. */
+  gpointer (*work) (virConnectPtr conn, gconstpointer args, GError **error);
   gpointer args;       /* owned by the call */
   GDestroyNotify free_args;   /* in the main loop, when the work is done or will never be done; may be NULL */
   GDestroyNotify free_result; /* of an answer that comes too late; in the main loop; may be NULL */
@@ -44,8 +46,8 @@ void vr_virt_calls_begin (VrVirtCalls *calls, VrVirtSession *session);
 void vr_virt_calls_end (VrVirtCalls *calls, const char *why);
 
 /*
- * Makes a call; its answer is the pointer of `task`, of which it takes a reference (transfer full) and whose cancellable counts.
- * deadline_ms runs from now on, waiting for a turn included.
+ * Makes a call; its answer is the pointer of `task`, of which it takes a reference (transfer full) and whose
+ * cancellable counts. deadline_ms runs from now on, waiting for a turn included.
  */
 void vr_virt_calls_make (VrVirtCalls *calls, const VrVirtRequest *request, guint deadline_ms, GTask *task);
 

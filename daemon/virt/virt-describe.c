@@ -6,9 +6,10 @@
  *   JOB: state and migration job, together                                 one for each guest
  *   AGENT: addresses of a running guest that has a NIC without one         one for each such guest
  *
- * The last two may hang in a guest that is in trouble. That must not hold up what is known of the others, so each gets a part of
- * the time. Without the job, a running guest is taken for one that does not migrate (libvirt's events say it if it does); where the
- * job decides between origin and target, the look, or the list, fails. Without the agent, what the host's neighbour table says counts.
+ * The last two may hang in a guest that is in trouble. That must not hold up what is known of the others, so each
+ * gets a part of the time. Without the job, a running guest is taken for one that does not migrate (libvirt's events
+ * say it if it does); where the job decides between origin and target, the look, or the list, fails. Without the
+ * agent, what the host's neighbour table says counts.
  */
 #include "daemon/virt/virt-describe.h"
 
@@ -122,8 +123,8 @@ agent_work (virConnectPtr conn, gconstpointer args, GError **error)
   return vr_virt_guest_ask_agent (conn, args, error);
 }
 
-static const VrVirtRequest agent_request = { .lane = VR_VIRT_LANE_AGENT, .purpose = "ask the agent of guest", .work = agent_work,
-                                             .free_result = (GDestroyNotify) g_ptr_array_unref };
+static const VrVirtRequest agent_request = { .lane = VR_VIRT_LANE_AGENT, .purpose = "ask the agent of guest",
+                                             .work = agent_work, .free_result = (GDestroyNotify) g_ptr_array_unref };
 
 /* Whether the guest may go on without an answer about its job; else it is gone, or everything is spoiled. */
 static gboolean
@@ -134,7 +135,8 @@ survives (Description *self, VrVirtDraft *draft, GError *error)
       g_clear_pointer (&draft->guest, vr_virt_guest_free);
       return FALSE;
     }
-  if ((g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_TIMEOUT) || g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CALL))
+  if ((g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_TIMEOUT)
+       || g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CALL))
       && vr_virt_guest_settle (draft->guest, &draft->situation))
     {
       g_info ("%s; the guest is taken for one that does not migrate", error->message);
@@ -168,8 +170,8 @@ job_work (virConnectPtr conn, gconstpointer args, GError **error)
   return vr_virt_guest_situate (conn, args, error);
 }
 
-static const VrVirtRequest job_request = { .lane = VR_VIRT_LANE_JOB, .purpose = "ask for the job of guest", .work = job_work,
-                                           .free_result = g_free };
+static const VrVirtRequest job_request = { .lane = VR_VIRT_LANE_JOB, .purpose = "ask for the job of guest",
+                                           .work = job_work, .free_result = g_free };
 
 /* ---- all of them ---- */
 
@@ -218,7 +220,8 @@ vr_virt_describe (VrVirtCalls *calls, const char *uuid, guint deadline_ms, GTask
   VrVirtRequest list = { .lane = VR_VIRT_LANE_QUICK, .key = "", .purpose = "list the guests", .work = list_work,
                          .free_result = (GDestroyNotify) g_ptr_array_unref };
   VrVirtRequest look = { .lane = VR_VIRT_LANE_QUICK, .key = uuid, .purpose = "look at guest", .work = look_work,
-                         .args = g_strdup (uuid), .free_args = g_free, .free_result = (GDestroyNotify) vr_virt_draft_free };
+                         .args = g_strdup (uuid), .free_args = g_free,
+                         .free_result = (GDestroyNotify) vr_virt_draft_free };
 
   self->calls = calls;
   self->task = task;

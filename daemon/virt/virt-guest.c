@@ -2,16 +2,18 @@
 /*
  * A guest as libvirt describes it, asked for with calls that libvirt allows while a migration is under way.
  *
- * State and job must belong together: at an origin "paused (migrating)" with an outgoing job means that the guest was handed over, at
- * a target the same state means that it is awaited. So the state is read before and after the job, until it stays the same.
+ * State and job must belong together: at an origin "paused (migrating)" with an outgoing job means that the guest was
+ * handed over, at a target the same state means that it is awaited. So the state is read before and after the job,
+ * until it stays the same.
  *
  * - outgoing: virDomainGetJobStats() says so.
- * - incoming: libvirt's QEMU driver refuses virDomainGetJobStats() with VIR_ERR_OPERATION_UNSUPPORTED at the target, and
- *   only there. The state is "paused (starting up)", then "paused (migrating)", or "running (post-copy)".
+ * - incoming: libvirt's QEMU driver refuses virDomainGetJobStats() with VIR_ERR_OPERATION_UNSUPPORTED at the target,
+ *   and only there. The state is "paused (starting up)", then "paused (migrating)", or "running (post-copy)".
  *
- * virDomainGetJobStats() is a job itself: at an origin it waits for QEMU, whose monitor is deaf from STOP until all memory is sent;
- * elsewhere it waits 30 s for other jobs: the start of the guest, or somebody who asks a QEMU that hangs. Therefore it is a call of
- * its own, and not all depends on it. The other calls wait only while a hook of that guest runs.
+ * virDomainGetJobStats() is a job itself: at an origin it waits for QEMU, whose monitor is deaf from STOP until all
+ * memory is sent; elsewhere it waits 30 s for other jobs: the start of the guest, or somebody who asks a QEMU that
+ * hangs. Therefore it is a call of its own, and not all depends on it. The other calls wait only while a hook of that
+ * guest runs.
  *
  * Every libvirt function forgets the last error, even virDomainGetName(). What a message needs is fetched before.
  */
@@ -159,7 +161,8 @@ vr_virt_guest_settle (VrVirtGuest *guest, const VrVirtSituation *situation)
     return FALSE;
   guest->state = state_of (situation);
   guest->incoming = situation->job == VR_VIRT_JOB_IN && guest->state != VR_VIRT_STATE_RUNNING;
-  guest->migrating = situation->job == VR_VIRT_JOB_OUT || guest->incoming || guest->state == VR_VIRT_STATE_PAUSED_MIGRATING;
+  guest->migrating = situation->job == VR_VIRT_JOB_OUT || guest->incoming
+                     || guest->state == VR_VIRT_STATE_PAUSED_MIGRATING;
   return TRUE;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is asked of libvirt about guests. The functions that take a connection block for as long as libvirtd likes: worker threads
- * only. The others are pure.
+ * What is asked of libvirt about guests. The functions that take a connection block for as long as libvirtd likes:
+ * worker threads only. The others are pure.
  */
 #pragma once
 
@@ -15,7 +15,10 @@ typedef struct {
   char *mac, *address; /* both canonical */
 } VrVirtAddress;
 
-/* Where a guest is in its life, and in which migration: libvirt's state, its reason, and the job that belongs to them. */
+/*
+ * Where a guest is in its life, and in which migration: libvirt's state, its reason, and the job that belongs to
+ * them.
+ */
 typedef enum { VR_VIRT_JOB_UNKNOWN, VR_VIRT_JOB_NONE, VR_VIRT_JOB_OUT, VR_VIRT_JOB_IN } VrVirtJob;
 typedef struct {
   int state, reason;
@@ -26,12 +29,15 @@ typedef struct {
 typedef struct {
   VrVirtGuest *guest;        /* without what vr_virt_guest_settle() sets */
   VrVirtSituation situation; /* the job is unknown yet */
-  GPtrArray *neighbours;     /* of VrVirtAddress, or NULL: what the host's neighbour table says, if the agent says nothing */
+  GPtrArray *neighbours;     /* of VrVirtAddress, or NULL: what the host's neighbour table says; if no agent does */
 } VrVirtDraft;
 void vr_virt_draft_free (VrVirtDraft *draft);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrVirtDraft, vr_virt_draft_free)
 
-/* All active guests, GPtrArray of VrVirtDraft. One whose XML cannot be used is left out, with a warning in the journal. */
+/*
+ * All active guests, GPtrArray of VrVirtDraft. One whose XML cannot be used is left out, with a warning in the
+ * journal.
+ */
 GPtrArray *vr_virt_guest_list (virConnectPtr conn, GError **error);
 
 /* One guest; VR_VIRT_ERROR_GONE: not active. */
@@ -43,7 +49,10 @@ VrVirtSituation *vr_virt_guest_situate (virConnectPtr conn, const char *uuid, GE
 /* Sets state, migrating and incoming. FALSE: in this state the job must be known and is not. */
 gboolean vr_virt_guest_settle (VrVirtGuest *guest, const VrVirtSituation *situation);
 
-/* What the guest itself says by its agent, GPtrArray of VrVirtAddress. libvirt waits for a silent agent, maybe for ever. */
+/*
+ * What the guest itself says by its agent, GPtrArray of VrVirtAddress. libvirt waits for a silent agent, maybe for
+ * ever.
+ */
 GPtrArray *vr_virt_guest_ask_agent (virConnectPtr conn, const char *uuid, GError **error);
 
 /* Puts `element` (NULL: nothing) into the live XML in place of our metadata. */
@@ -55,7 +64,10 @@ gboolean vr_virt_guest_lacks_address (const VrVirtGuest *guest);
 /* Gives the NICs that lack an address those that `found` has for their MACs. */
 void vr_virt_guest_fill (VrVirtGuest *guest, GPtrArray *found);
 
-/* An address for vr_virt_guest_fill(), NULL if either is nothing that a guest can be reached by (loopback, link-local, ...). */
+/*
+ * An address for vr_virt_guest_fill(), NULL if either is nothing that a guest can be reached by (loopback,
+ * link-local, ...).
+ */
 VrVirtAddress *vr_virt_address_new (const char *mac, const char *address);
 void           vr_virt_address_free (VrVirtAddress *address);
 

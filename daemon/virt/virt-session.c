@@ -2,30 +2,33 @@
 /*
  * The connections to one libvirtd, and the events of one of them.
  *
- * Threads. libvirt has one event loop in a process, and here that is GLib's default main context (gvir_event_register). libvirt
- * reads a connection's socket in whatever thread there is: in the main loop, or in a thread that waits for the answer to a call on
- * that connection. Domain events are only queued there; libvirt hands them to the callbacks from a timer of the event loop, so
- * those always run in the thread of the main loop, one turn of the loop after they were read. The close callback is
- * different: it runs where the end was noticed, in any thread, and is brought to the main loop here.
+ * Threads. libvirt has one event loop in a process, and here that is GLib's default main context
+ * (gvir_event_register). libvirt reads a connection's socket in whatever thread there is: in the main loop, or in a
+ * thread that waits for the answer to a call on that connection. Domain events are only queued there; libvirt hands
+ * them to the callbacks from a timer of the event loop, so those always run in the thread of the main loop, one turn
+ * of the loop after they were read. The close callback is different: it runs where the end was noticed, in any
+ * thread, and is brought to the main loop here.
  *
- * What blocks. Every libvirt function that talks to libvirtd waits for the answer without a deadline: virConnectOpen, the
- * registration of a callback, virConnectClose. They are called on threads of the session's own, never in the main loop. What
- * ends them when libvirtd hangs is the keepalive, which each connection gets as soon as it is open: without a sign of life
- * for KEEPALIVE_S * (KEEPALIVE_COUNT + 1) seconds it is dead and everything waiting on it fails. Until it is open, only libvirtd's own
- * end does.
+ * What blocks. Every libvirt function that talks to libvirtd waits for the answer without a deadline: virConnectOpen,
+ * the registration of a callback, virConnectClose. They are called on threads of the session's own, never in the main
+ * loop. What ends them when libvirtd hangs is the keepalive, which each connection gets as soon as it is open:
+ * without a sign of life for KEEPALIVE_S * (KEEPALIVE_COUNT + 1) seconds it is dead and everything waiting on it
+ * fails. Until it is open, only libvirtd's own end does.
  *
- * The connection for events makes no call after it was set up. So its socket is read by the main loop alone, and nothing stands
- * between QEMU's STOP and the handler but libvirtd. Its end is the session's.
+ * The connection for events makes no call after it was set up. So its socket is read by the main loop alone, and
+ * nothing stands between QEMU's STOP and the handler but libvirtd. Its end is the session's.
  *
- * Each call under way has a connection to itself (a link). libvirt lets threads share one, but: while a call hangs, its
- * thread does the reading and writing for the others, and libvirt 9.0 loses the wake-up that tells it of a new call if that comes
- * while it is between two polls (seen: each second call waited for the next keepalive, until the keepalive itself failed).
- * And libvirtd reads no more, not even keepalive messages, from a connection with max_client_requests (5) calls under way.
+ * Each call under way has a connection to itself (a link). libvirt lets threads share one, but: while a call hangs,
+ * its thread does the reading and writing for the others, and libvirt 9.0 loses the wake-up that tells it of a new
+ * call if that comes while it is between two polls (seen: each second call waited for the next keepalive, until the
+ * keepalive itself failed). And libvirtd reads no more, not even keepalive messages, from a connection with
+ * max_client_requests (5) calls under way.
  *
- * Closing. Callbacks hold references to their connection, and the last reference to a connection closes it with a call that
- * blocks. If the main loop is dispatching events in the very moment in which the closing thread deregisters them, libvirt drops
- * those references later, in the main loop. Therefore the thread deregisters, waits until the main loop has come
- * around once, and closes only then: the last reference is its own. The wait also outlives what the close callback had still to say.
+ * Closing. Callbacks hold references to their connection, and the last reference to a connection closes it with a
+ * call that blocks. If the main loop is dispatching events in the very moment in which the closing thread deregisters
+ * them, libvirt drops those references later, in the main loop. Therefore the thread deregisters, waits until the
+ * main loop has come around once, and closes only then: the last reference is its own. The wait also outlives what
+ * the close callback had still to say.
  */
 #include "daemon/virt/virt-session.h"
 
@@ -45,7 +48,7 @@ struct _VrVirtSession {
   const VrVirtSessionHandlers *handlers;
   gpointer owner;         /* NULL: detached */
   gboolean running;       /* events are handed over as they come, else kept in `early` */
-  gboolean closed;
+  const char *closed_why; /* NULL: not closed */
   GPtrArray *early;       /* of EarlyEvent */
   GHashTable *handed_over; /* uuids of guests of which SUSPENDED_MIGRATED was said */
   virConnectPtr events;   /* this and the ids: set by the opening thread, fixed until the closing one */
@@ -82,8 +85,8 @@ keep_early (VrVirtSession *self, const VrVirtEvent *event, gboolean ours)
 }
 
 /*
- * libvirt's words in the light of what it said before: a guest is handed over once (in post-copy libvirt says it twice), and one
- * that was handed over and resumes here came back, whatever libvirt calls that. FALSE: no news.
+ * libvirt's words in the light of what it said before: a guest is handed over once (in post-copy libvirt says it
+ * twice), and one that was handed over and resumes here came back, whatever libvirt calls that. FALSE: no news.
  */
 static gboolean
 understand (VrVirtSession *self, VrVirtWhat *what, const char *uuid)
@@ -137,7 +140,7 @@ on_lifecycle (virConnectPtr conn, virDomainPtr domain, int event, int detail, vo
 }
 
 static void
-on_migration_iteration (virConnectPtr conn, virDomainPtr domain, int iteration, void *opaque)
+on_iteration (virConnectPtr conn, virDomainPtr domain, int iteration, void *opaque)
 {
   tell (opaque, domain, VR_VIRT_LEAVING, g_get_real_time (), FALSE);
 }
@@ -164,8 +167,8 @@ on_agent (virConnectPtr conn, virDomainPtr domain, int state, int reason, void *
 }
 
 static void
-on_qemu (virConnectPtr conn, virDomainPtr domain, const char *event, long long seconds, unsigned int micros, const char *details,
-         void *opaque)
+on_qemu (virConnectPtr conn, virDomainPtr domain, const char *event, long long seconds, unsigned int micros,
+         const char *details, void *opaque)
 {
   VrVirtWhat what;
 
@@ -192,12 +195,11 @@ closed_in_main (gpointer data)
   const Closed  *closed = data;
   VrVirtSession *self = closed->session;
 
-  if (self->owner != NULL && !self->closed)
-    {
-      self->closed = TRUE;
-      if (self->running)
-        self->handlers->closed ((guint) closed->reason < G_N_ELEMENTS (reasons) ? reasons[closed->reason] : "?", self->owner);
-    }
+  if (self->owner == NULL || self->closed_why != NULL)
+    return G_SOURCE_REMOVE;
+  self->closed_why = (guint) closed->reason < G_N_ELEMENTS (reasons) ? reasons[closed->reason] : reasons[0];
+  if (self->running)
+    self->handlers->closed (self->closed_why, self->owner);
   return G_SOURCE_REMOVE;
 }
 
@@ -231,7 +233,7 @@ static const struct {
   gboolean required;
 } event_table[N_EVENTS] = {
   { VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle), "lifecycle", TRUE },
-  { VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, VIR_DOMAIN_EVENT_CALLBACK (on_migration_iteration), "migration-iteration", TRUE },
+  { VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, VIR_DOMAIN_EVENT_CALLBACK (on_iteration), "migration-iteration", TRUE },
   { VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK (on_device), "device-added", FALSE },
   { VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK (on_device), "device-removed", FALSE },
   { VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, VIR_DOMAIN_EVENT_CALLBACK (on_metadata), "metadata-change", FALSE },
@@ -245,12 +247,12 @@ connect (const char *uri, GError **error)
 
   if (conn == NULL)
     {
-      const char *why = virGetLastErrorMessage ();
-
-      g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT, "cannot connect to libvirt at %s: %s; is libvirtd running?", uri, why);
+      g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT,
+                   "cannot connect to libvirt at %s: %s; is libvirtd running?", uri, virGetLastErrorMessage ());
       return NULL;
     }
-  virConnectSetKeepAlive (conn, KEEPALIVE_S, KEEPALIVE_COUNT); /* refused by drivers without a daemon (test:///), which need none */
+  /* Refused by drivers without a daemon (test:///), which need none. */
+  virConnectSetKeepAlive (conn, KEEPALIVE_S, KEEPALIVE_COUNT);
   return conn;
 }
 
@@ -262,13 +264,15 @@ register_events (VrVirtSession *self, GError **error)
   virConnectRegisterCloseCallback (conn, on_close, self, NULL);
   for (guint i = 0; i < N_EVENTS; i++)
     {
-      self->event_ids[i] = virConnectDomainEventRegisterAny (conn, NULL, event_table[i].id, event_table[i].callback, self, NULL);
+      self->event_ids[i] = virConnectDomainEventRegisterAny (conn, NULL, event_table[i].id, event_table[i].callback,
+                                                             self, NULL);
       if (self->event_ids[i] >= 0)
         continue;
       if (event_table[i].required)
         {
-          g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT, "libvirt at %s gives no %s events: %s; libvirt 8.0 or later is needed",
-                       self->uri, event_table[i].name, virGetLastErrorMessage ());
+          g_set_error (error, VR_VIRT_ERROR, VR_VIRT_ERROR_CONNECT,
+                       "libvirt at %s gives no %s events: %s; libvirt 8.0 or later is needed", self->uri,
+                       event_table[i].name, virGetLastErrorMessage ());
           return FALSE;
         }
       g_info ("libvirt gives no %s events: %s", event_table[i].name, virGetLastErrorMessage ());
@@ -430,8 +434,8 @@ vr_virt_session_run (VrVirtSession *self)
 
       self->handlers->event (&one->event, one->ours, self->owner);
     }
-  if (self->closed && self->owner != NULL)
-    self->handlers->closed ("libvirtd closed the connection", self->owner);
+  if (self->closed_why != NULL && self->owner != NULL)
+    self->handlers->closed (self->closed_why, self->owner);
 }
 
 void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One life of libvirtd as a client sees it: the connection for events, and connections for calls, given up together. Theory of
- * operation: virt-session.c. Main thread, except where it is said.
+ * One life of libvirtd as a client sees it: the connection for events, and connections for calls, given up together.
+ * Theory of operation: virt-session.c. Main thread, except where it is said.
  */
 #pragma once
 
@@ -44,8 +44,8 @@ void           vr_virt_session_unref (VrVirtSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrVirtSession, vr_virt_session_unref)
 
 /*
- * Connection number `link` (below VR_VIRT_N_LINKS) for calls, opened when it is first used, which blocks. For the thread that makes
- * a call on it: one thread and one call at a time. Errors: VR_VIRT_ERROR_CONNECT.
+ * Connection number `link` (below VR_VIRT_N_LINKS) for calls, opened when it is first used, which blocks. For the
+ * thread that makes a call on it: one thread and one call at a time. Errors: VR_VIRT_ERROR_CONNECT.
  */
 virConnectPtr vr_virt_session_use (VrVirtSession *session, guint link, GError **error);
 

@@ -10,16 +10,20 @@
  *                                                 RESUMED/MIGRATED     resumed-migrated
  *   STOPPED/MIGRATED         stopped-migrated
  *
- * - Post-copy: the origin says SUSPENDED/MIGRATED, then SUSPENDED/POSTCOPY; both are suspended-migrated, and the session
- *   (virt-session.c) passes only the first one on. The target says RESUMED/POSTCOPY, and at the end RESUMED/MIGRATED.
- *   A post-copy that failed has left both halves where they were: it is worth a look, no more.
- * - The user paused the guest before: the origin says nothing, the target SUSPENDED/PAUSED. The user pauses it while its
- *   memory is being copied: the origin says SUSPENDED/MIGRATED, as if the copy were done; RESUMED/UNPAUSED takes it back.
- * - Aborted before STOP: QEMU's MIGRATION "cancelled" (or "failed") alone at the origin, STOPPED/FAILED at the target.
- *   Aborted after STOP: RESUMED/UNPAUSED at the origin where QEMU resumed by itself, RESUMED/MIGRATED where libvirt had to do
- *   it (non-live). The session knows that the guest was handed over, and makes resumed-unpaused of both.
- * - RESUMED/UNPAUSED and SUSPENDED/PAUSED come from plain suspend and resume too; who hears them knows what came before.
- * - job-completed comes directly after STOPPED/MIGRATED, and not at all after an abort: it says nothing new and is not asked for.
+ * - Post-copy: the origin says SUSPENDED/MIGRATED, then SUSPENDED/POSTCOPY; both are suspended-migrated, and the
+ *   session (virt-session.c) passes only the first one on. The target says RESUMED/POSTCOPY, and at the end
+ *   RESUMED/MIGRATED. A post-copy that failed has left both halves where they were: it is worth a look, no more.
+ * - The user paused the guest before: the origin says nothing, the target SUSPENDED/PAUSED. The user pauses it while
+ *   its memory is being copied: the origin says SUSPENDED/MIGRATED, as if the copy were done; RESUMED/UNPAUSED takes
+ *   it back.
+ * - Aborted before STOP: QEMU's MIGRATION "cancelled" (or "failed") alone at the origin, STOPPED/FAILED at the
+ *   target. Aborted after STOP: RESUMED/UNPAUSED at the origin where QEMU resumed by itself, RESUMED/MIGRATED where
+ *   libvirt had to do it (non-live). The session knows that the guest was handed over, and makes resumed-unpaused of
+ *   both.
+ * - RESUMED/UNPAUSED and SUSPENDED/PAUSED come from plain suspend and resume too; who hears them knows what came
+ *   before.
+ * - job-completed comes directly after STOPPED/MIGRATED, and not at all after an abort: it says nothing new and is
+ *   not asked for.
  */
 #include "daemon/virt/virt-what.h"
 

@@ -4,13 +4,14 @@
  *
  *   stopped --start--> connecting --session open--> connected --session closed--> waiting --backoff--> connecting
  *
- * - An attempt to connect has a deadline after which it is late: "disconnected" is said, and another attempt is made in case the first
- *   one hangs for ever. At most MAX_ATTEMPTS are under way; whichever opens first is used. libvirtd is not asked whether it is alive
- *   by other means: the socket of a stopped process accepts, too.
+ * - An attempt to connect has a deadline after which it is late: "disconnected" is said, and another attempt is made
+ *   in case the first one hangs for ever. At most MAX_ATTEMPTS are under way; whichever opens first is used. libvirtd
+ *   is not asked whether it is alive by other means: the socket of a stopped process accepts, too.
  * - While it is connected everything else is in virt-session.c (events, the end of a connection) and virt-calls.c
  *   (threads, deadlines).
- * - libvirt announces our own stamps, too. They are counted (`stamps`), and as many changes of our namespace are passed over. A change
- *   by somebody else may be taken for one of them; then the stamp's own is passed on in its place.
+ * - libvirt announces our own stamps, too. They are counted (`stamps`), and as many changes of our namespace are
+ *   passed over. A change by somebody else may be taken for one of them; then the stamp's own is passed on in its
+ *   place.
  *
  * This class lives in the main loop; what may block does not.
  */
@@ -209,7 +210,8 @@ attempt (VrVirt *self)
 /* ---- calls ---- */
 
 void
-vr_virt_list_async (VrVirt *self, guint deadline_ms, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
+vr_virt_list_async (VrVirt *self, guint deadline_ms, GCancellable *cancellable, GAsyncReadyCallback callback,
+                    gpointer data)
 {
   GTask *task = g_task_new (self, cancellable, callback, data);
 
@@ -225,8 +227,8 @@ vr_virt_list_finish (VrVirt *self, GAsyncResult *result, GError **error)
 }
 
 void
-vr_virt_look_async (VrVirt *self, const char *uuid, guint deadline_ms, GCancellable *cancellable, GAsyncReadyCallback callback,
-                    gpointer data)
+vr_virt_look_async (VrVirt *self, const char *uuid, guint deadline_ms, GCancellable *cancellable,
+                    GAsyncReadyCallback callback, gpointer data)
 {
   GTask *task = g_task_new (self, cancellable, callback, data);
 
@@ -386,10 +388,12 @@ vr_virt_class_init (VrVirtClass *class)
 
   object_class->dispose = vr_virt_dispose;
   object_class->finalize = vr_virt_finalize;
-  signals[CONNECTED] = g_signal_new ("connected", VR_TYPE_VIRT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
-  signals[DISCONNECTED] = g_signal_new ("disconnected", VR_TYPE_VIRT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
-                                        G_TYPE_STRING);
-  signals[EVENT] = g_signal_new ("event", VR_TYPE_VIRT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
+  signals[CONNECTED] = g_signal_new ("connected", VR_TYPE_VIRT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                     G_TYPE_NONE, 0);
+  signals[DISCONNECTED] = g_signal_new ("disconnected", VR_TYPE_VIRT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                        G_TYPE_NONE, 1, G_TYPE_STRING);
+  signals[EVENT] = g_signal_new ("event", VR_TYPE_VIRT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                 G_TYPE_NONE, 1, G_TYPE_POINTER);
   virInitialize ();
   virSetErrorFunc (NULL, ignore_error); /* or libvirt prints each error to stderr */
   gvir_event_register ();               /* before the first virConnectOpen() of the process */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libvirt as a source of facts. Events arrive in the GLib main loop (libvirt-glib's event loop) on one connection that makes no
- * call which can wait behind a job or a hook; calls run on worker threads with connections of their own and deadlines. A libvirtd that
- * is away, slow or back is a matter of "connected" and "disconnected", and of trying again with backoff.
+ * libvirt as a source of facts. Events arrive in the GLib main loop (libvirt-glib's event loop) on one connection
+ * that makes no call which can wait behind a job or a hook; calls run on worker threads with connections of their own
+ * and deadlines. A libvirtd that is away, slow or back is a matter of "connected" and "disconnected", and of trying
+ * again with backoff.
  *
- * Everything here belongs to the thread that runs the default main context. The process must ignore SIGPIPE, and nobody may have
- * registered another event loop with libvirt.
+ * Everything here belongs to the thread that runs the default main context. The process must ignore SIGPIPE, and
+ * nobody may have registered another event loop with libvirt.
  */
 #pragma once
 
@@ -28,10 +29,10 @@ GQuark vr_virt_error_quark (void);
 typedef enum {
   VR_VIRT_STARTED,            /* started or restored here, not by a migration */
   VR_VIRT_STARTED_MIGRATED,   /* at a target: QEMU is there, waiting for the guest's memory */
-  VR_VIRT_LEAVING,            /* at an origin: memory is being copied out (migration-iteration); several times, also after STOP */
-  VR_VIRT_SUSPENDED_MIGRATED, /* at an origin: the CPUs stopped for good, unless UNPAUSED follows; said once, in post-copy too */
+  VR_VIRT_LEAVING,            /* at an origin: memory is being copied out; said several times, also after STOP */
+  VR_VIRT_SUSPENDED_MIGRATED, /* at an origin: the CPUs stopped for good, unless UNPAUSED follows; said once */
   VR_VIRT_SUSPENDED_PAUSED,   /* paused; at a target: it came paused */
-  VR_VIRT_RESUMED_MIGRATED,   /* at a target: it runs (at an origin only if we did not hear SUSPENDED_MIGRATED: it came back) */
+  VR_VIRT_RESUMED_MIGRATED,   /* at a target: it runs; or, if SUSPENDED_MIGRATED was before "connected": it came back */
   VR_VIRT_RESUMED_POSTCOPY,   /* at a target: it runs, memory follows */
   VR_VIRT_RESUMED_UNPAUSED,   /* at an origin after SUSPENDED_MIGRATED: it came back */
   VR_VIRT_STOPPED_MIGRATED,   /* at an origin: done */
@@ -39,8 +40,8 @@ typedef enum {
   VR_VIRT_STOPPED,            /* shut down, destroyed, crashed, saved */
   VR_VIRT_QEMU_STOP,          /* QEMU's own STOP: time_us is QEMU's */
   VR_VIRT_QEMU_RESUME,        /* QEMU's own RESUME */
-  VR_VIRT_MIGRATION_CANCELLED, /* QEMU's MIGRATION cancelled or failed: at an origin, before or after STOP; or at a target */
-  VR_VIRT_CHANGED,            /* devices added or removed, metadata changed by others, its agent came up, ...: look again */
+  VR_VIRT_MIGRATION_CANCELLED, /* QEMU's MIGRATION cancelled or failed: at an origin, before or after STOP, or a target */
+  VR_VIRT_CHANGED,            /* devices added or removed, metadata changed by others, its agent came up, ...: look */
 } VrVirtWhat;
 const char *vr_virt_what_to_string (VrVirtWhat what);
 
@@ -74,27 +75,28 @@ G_DECLARE_FINAL_TYPE (VrVirt, vr_virt, VR, VIRT, GObject)
 /*
  * Signals:
  *   "connected" (): events come from now on. What happened before is lost: list.
- *   "disconnected" (const char *why): once for each time that libvirt cannot be reached, also when it could not at the start.
- *   "event" (const VrVirtEvent *, valid during the emission): straight from libvirt's callback, with nothing waited for in between.
+ *   "disconnected" (const char *why): once for each time that libvirt cannot be reached, also at the start.
+ *   "event" (const VrVirtEvent *, valid during the emission): straight from libvirt's callback, nothing waits in between.
  */
 VrVirt  *vr_virt_new (const char *uri); /* NULL: qemu:///system; connects to nothing yet */
 void     vr_virt_start (VrVirt *virt);  /* connects, and again whenever it has to; never fails, never waits */
-void     vr_virt_stop (VrVirt *virt);   /* no more signals; calls under way end with VR_VIRT_ERROR_CONNECT. Before the last unref. */
+void     vr_virt_stop (VrVirt *virt);   /* before the last unref: no more signals; calls end with VR_VIRT_ERROR_CONNECT */
 gboolean vr_virt_is_connected (VrVirt *virt);
 
 /* Why libvirt cannot be reached, with what to do, or NULL; valid until the main loop runs again. */
 const char *vr_virt_get_trouble (VrVirt *virt);
 
 /*
- * The calls. deadline_ms runs from the call on; then, or when it is cancelled, a call ends at once, whatever libvirtd does. Errors are
- * those of VR_VIRT_ERROR and G_IO_ERROR_CANCELLED.
+ * The calls. deadline_ms runs from the call on; then, or when it is cancelled, a call ends at once, whatever libvirtd
+ * does. Errors are those of VR_VIRT_ERROR and G_IO_ERROR_CANCELLED.
  */
 
 /*
- * All active guests: (transfer full) GPtrArray of VrVirtGuest, with vr_virt_guest_free(). A guest whose XML cannot be used is left
- * out, with a warning in the journal.
+ * All active guests: (transfer full) GPtrArray of VrVirtGuest, with vr_virt_guest_free(). A guest whose XML cannot be
+ * used is left out, with a warning in the journal.
  */
-void       vr_virt_list_async (VrVirt *virt, guint deadline_ms, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
+void       vr_virt_list_async (VrVirt *virt, guint deadline_ms, GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer data);
 GPtrArray *vr_virt_list_finish (VrVirt *virt, GAsyncResult *result, GError **error);
 
 /* One guest (transfer full); VR_VIRT_ERROR_GONE if it is not active here. */
@@ -103,11 +105,12 @@ void         vr_virt_look_async (VrVirt *virt, const char *uuid, guint deadline_
 VrVirtGuest *vr_virt_look_finish (VrVirt *virt, GAsyncResult *result, GError **error);
 
 /*
- * Stamps our metadata into the live XML (virDomainSetMetadata, VR_METADATA_NS); `element` as from vr_guest_xml_format_metadata(), NULL
- * takes it out. It may wait behind a migration job for minutes, and goes on waiting when libvirt gives up (after 30 s).
+ * Stamps our metadata into the live XML (virDomainSetMetadata, VR_METADATA_NS); `element` as from
+ * vr_guest_xml_format_metadata(), NULL takes it out. It may wait behind a migration job for minutes, and goes on
+ * waiting when libvirt gives up (after 30 s).
  */
-void     vr_virt_stamp_async (VrVirt *virt, const char *uuid, const char *element, guint deadline_ms, GCancellable *cancellable,
-                              GAsyncReadyCallback callback, gpointer data);
+void     vr_virt_stamp_async (VrVirt *virt, const char *uuid, const char *element, guint deadline_ms,
+                              GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
 gboolean vr_virt_stamp_finish (VrVirt *virt, GAsyncResult *result, GError **error);
 
 G_END_DECLS

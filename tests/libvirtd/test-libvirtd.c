@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * daemon/virt against real libvirtds and QEMUs: ones that are restarted, hang, wait for a hook, and migrate guests to each other.
- * The program is started by `in-private`, which gives it a world of its own; its argument is the folder of `host`.
+ * daemon/virt against real libvirtds and QEMUs: ones that are restarted, hang, wait for a hook, and migrate guests to
+ * each other. The program is started by `in-private`, which gives it a world of its own; its argument is the folder
+ * of `host`.
  *
- * The guest has no operating system: its BIOS finds nothing to boot and waits. Its memory has RAM_MIB of what cannot be
- * compressed, so that a migration has something to copy.
+ * The guest has no operating system: its BIOS finds nothing to boot and waits. Its memory has RAM_MIB of what cannot
+ * be compressed, so that a migration has something to copy.
  */
 #include "tests/unit/virt-test.h"
 
@@ -44,7 +45,34 @@ host_start (Host *host)
 static void
 host_signal (Host *host, int number)
 {
-  g_subprocess_send_signal (host->libvirtd, number);
+  g_assert_cmpint (kill (atoi (g_subprocess_get_identifier (host->libvirtd)), number), ==, 0);
+}
+
+static gboolean
+all_frozen (const char *tasks)
+{
+  g_autoptr (GDir) dir = g_dir_open (tasks, 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *file = g_build_filename (tasks, name, "stat", NULL);
+      g_autofree char *stat = NULL;
+
+      if (g_file_get_contents (file, &stat, NULL, NULL) && strstr (stat, ") T ") == NULL)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Returns when none of its threads runs any more. */
+static void
+host_freeze (Host *host)
+{
+  g_autofree char *tasks = g_strdup_printf ("/proc/%s/task", g_subprocess_get_identifier (host->libvirtd));
+
+  host_signal (host, SIGSTOP);
+  wait_until (all_frozen (tasks));
 }
 
 static void
@@ -73,8 +101,9 @@ run (const char *line)
   int status = 0;
 
   g_assert_true (g_shell_parse_argv (line, NULL, &argv, &error));
-  g_assert_true (g_spawn_sync (NULL, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL,
-                               NULL, NULL, NULL, &status, &error));
+  g_assert_true (g_spawn_sync (NULL, argv, NULL,
+                               G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL,
+                               NULL, NULL, &status, &error));
   return status == 0;
 }
 
@@ -226,7 +255,8 @@ test_stamp (Fixture *fixture, gconstpointer data)
   look_at (fixture->ear.virt, UUID, &answer);
   g_assert_no_error (answer.error);
   g_assert_cmpstr (answer.guest->xml->metadata->owner, ==, "h1");
-  g_assert_cmpint (virDomainSetMetadata (fixture->guest, VIR_DOMAIN_METADATA_TITLE, "t", NULL, NULL, VIR_DOMAIN_AFFECT_LIVE), ==, 0);
+  g_assert_cmpint (virDomainSetMetadata (fixture->guest, VIR_DOMAIN_METADATA_TITLE, "t", NULL, NULL,
+                                         VIR_DOMAIN_AFFECT_LIVE), ==, 0);
   wait_until (ear_find (&fixture->ear, from, VR_VIRT_CHANGED, UUID));
   words = ear_words (&fixture->ear, from, UUID);
   g_assert_cmpstr (words, ==, "changed"); /* by the title; the stamp came before it */
@@ -274,8 +304,8 @@ test_hang (Fixture *fixture, gconstpointer data)
   g_auto (Answer) cancelled = { 0 };
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
 
-  host_signal (&a, SIGSTOP);
-  vr_virt_list_async (fixture->ear.virt, PATIENCE_S * 1000, cancellable, on_listed, &cancelled);
+  host_freeze (&a);
+  vr_virt_list_async (fixture->ear.virt, 10 * PATIENCE_S * 1000, cancellable, on_listed, &cancelled);
   for (guint i = 0; i < 8; i++) /* more than there are slots */
     {
       look_briefly (fixture->ear.virt, UUID, &answer);
@@ -296,9 +326,9 @@ test_hang_and_die (Fixture *fixture, gconstpointer data)
   g_auto (Answer) listed = { 0 };
   g_auto (Answer) stamped = { 0 };
 
-  host_signal (&a, SIGSTOP);
-  vr_virt_list_async (fixture->ear.virt, PATIENCE_S * 1000, NULL, on_listed, &listed);
-  vr_virt_stamp_async (fixture->ear.virt, UUID, "<guest/>", PATIENCE_S * 1000, NULL, on_stamped, &stamped);
+  host_freeze (&a);
+  vr_virt_list_async (fixture->ear.virt, 10 * PATIENCE_S * 1000, NULL, on_listed, &listed);
+  vr_virt_stamp_async (fixture->ear.virt, UUID, "<guest/>", 10 * PATIENCE_S * 1000, NULL, on_stamped, &stamped);
   assert_main_loop_runs ();
   g_assert_false (listed.here || stamped.here);
   host_stop (&a, SIGKILL);
@@ -317,7 +347,7 @@ test_hang_for_long (Fixture *fixture, gconstpointer data)
 {
   Ear late; /* of somebody who comes while it hangs */
 
-  host_signal (&a, SIGSTOP);
+  host_freeze (&a);
   ear_open (&late, a.uri);
   vr_virt_start (late.virt);
   wait_until (late.disconnected == 1);
@@ -342,7 +372,8 @@ test_hook_hangs (Fixture *fixture, gconstpointer data)
 
   g_assert_true (g_file_set_contents ("/run/slow.xml", xml, -1, NULL));
   g_assert_true (g_file_set_contents ("/run/hold", "", -1, NULL)); /* the hook of "slow" waits for its end */
-  starting = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE, NULL, "virsh", "-c", a.uri, "create", "/run/slow.xml", NULL);
+  starting = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE, NULL, "virsh", "-c", a.uri, "create", "/run/slow.xml",
+                               NULL);
   wait_until (g_file_test ("/run/held", G_FILE_TEST_EXISTS));
   for (guint i = 0; i < 6; i++)
     {
@@ -396,8 +427,8 @@ migrate (Migration *migration, const char *options)
 
   g_ptr_array_set_size (migration->at_a.ear.events, 0);
   g_ptr_array_set_size (migration->at_b.events, 0);
-  migration->virsh = g_subprocess_newv ((const char *const *) argv, G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
-                                        NULL);
+  migration->virsh = g_subprocess_newv ((const char *const *) argv,
+                                        G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL);
   g_assert_nonnull (migration->virsh);
 }
 
@@ -504,7 +535,8 @@ test_abort_before_stop (Migration *migration, gconstpointer data)
   wait_until (at_a (migration, VR_VIRT_LEAVING));
   assert_situation (migration->at_a.ear.virt, VR_VIRT_STATE_RUNNING, FALSE);
   assert_situation (migration->at_b.virt, VR_VIRT_STATE_PAUSED_MIGRATING, TRUE);
-  vr_virt_stamp_async (migration->at_a.ear.virt, UUID, "<guest owner='h1'/>", PATIENCE_S * 1000, NULL, on_stamped, &stamped);
+  vr_virt_stamp_async (migration->at_a.ear.virt, UUID, "<guest owner='h1'/>", PATIENCE_S * 1000, NULL, on_stamped,
+                       &stamped);
   assert_main_loop_runs ();
   g_assert_false (stamped.here);
   g_assert_cmpint (virDomainAbortJob (migration->at_a.guest), ==, 0);
@@ -549,8 +581,9 @@ test_abort_after_stop (Migration *migration, gconstpointer data)
 }
 
 /*
- * The target's QEMU dies while the origin's sends the rest of the memory. Asked for the job, the origin's then says nothing. Whether
- * the guest was handed over or is awaited cannot be told without it; better no list than a wrong one.
+ * The target's QEMU dies while the origin's sends the rest of the memory. Asked for the job, the origin's then says
+ * nothing. Whether the guest was handed over or is awaited cannot be told without it; better no list than a wrong
+ * one.
  */
 static void
 test_target_dies (Migration *migration, gconstpointer data)
@@ -583,7 +616,10 @@ test_target_dies (Migration *migration, gconstpointer data)
   assert_came_back (migration);
 }
 
-/* libvirt says twice that the guest was handed over; we say it once. At the target it runs long before its memory is there. */
+/*
+ * libvirt says twice that the guest was handed over; we say it once. At the target it runs long before its memory is
+ * there.
+ */
 static void
 test_postcopy (Migration *migration, gconstpointer data)
 {
@@ -652,7 +688,10 @@ main (int argc, char **argv)
   g_assert_cmpint (argc, ==, 2);
   folder = argv[1];
   if (!run ("ip link add br0 type bridge") || !run ("ip link set br0 up"))
-    return 77;
+    {
+      g_print ("1..0 # SKIP this kernel makes no bridges\n");
+      return 0;
+    }
   write_hook ();
   write_noise ();
   host_start (&b); /* both probe QEMU for some seconds */

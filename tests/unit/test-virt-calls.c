@@ -5,7 +5,7 @@
 
 #include <libvirt-glib/libvirt-glib-event.h>
 
-#define FOREVER_MS (PATIENCE_S * 1000)
+#define FOREVER_MS (10 * PATIENCE_S * 1000) /* wait_until() gives up before */
 #define SLOTS 4 /* of the quick lane; the two slow ones have as many together */
 
 /* ---- gates ---- */
@@ -16,6 +16,7 @@ typedef struct {
   gboolean open;
   int entered, left; /* by how many threads; atomic */
   int freed;         /* how often free_args was called */
+  GHashTable *conns; /* the connections in use, each by one call; NULL: not asked */
   guint timeouts;    /* the first runs of the work end with VR_VIRT_ERROR_TIMEOUT */
 } Gate;
 
@@ -36,11 +37,15 @@ gate_work (virConnectPtr conn, gconstpointer args, GError **error)
 
   g_assert_cmpint (virConnectIsAlive (conn), ==, 1);
   g_mutex_lock (&gate->lock);
+  if (gate->conns != NULL)
+    g_assert_true (g_hash_table_add (gate->conns, conn));
   g_atomic_int_inc (&gate->entered);
   while (!gate->open)
     g_cond_wait (&gate->cond, &gate->lock);
   late = gate->timeouts > 0;
   gate->timeouts -= late;
+  if (gate->conns != NULL)
+    g_hash_table_remove (gate->conns, conn);
   g_mutex_unlock (&gate->lock);
   g_atomic_int_inc (&gate->left);
   if (!late)
@@ -142,7 +147,8 @@ tear_down (Fixture *fixture, gconstpointer data)
 }
 
 static void
-make (Fixture *fixture, VrVirtLane lane, const char *key, Gate *gate, guint deadline_ms, GCancellable *cancellable, Outcome *outcome)
+make (Fixture *fixture, VrVirtLane lane, const char *key, Gate *gate, guint deadline_ms, GCancellable *cancellable,
+      Outcome *outcome)
 {
   VrVirtRequest request = { .lane = lane, .key = key, .purpose = "pass the gate of", .work = gate_work, .args = gate,
                             .free_args = gate_freed };
@@ -271,6 +277,25 @@ test_slots (Fixture *fixture, gconstpointer data)
   wait_until (waited);
   g_assert_cmpint (entered (&gate), ==, SLOTS);
   release (&gate, G_N_ELEMENTS (keys));
+  assert_all_answered (outcomes, G_N_ELEMENTS (outcomes), &gate);
+}
+
+/* libvirt's threads get into each other's way on a connection that they share. */
+static void
+test_own_connection (Fixture *fixture, gconstpointer data)
+{
+  static const char *const keys[] = { "a", "b", "c", "d", "e", "f" };
+  g_autoptr (GHashTable) conns = g_hash_table_new (NULL, NULL);
+  Outcome outcomes[2 * G_N_ELEMENTS (keys)] = { 0 };
+  Gate    gate = { .conns = conns };
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    {
+      make (fixture, VR_VIRT_LANE_QUICK, keys[i], &gate, FOREVER_MS, NULL, &outcomes[2 * i]);
+      make (fixture, VR_VIRT_LANE_STAMP, keys[i], &gate, FOREVER_MS, NULL, &outcomes[2 * i + 1]);
+    }
+  wait_until (entered (&gate) > SLOTS); /* of both lanes */
+  release (&gate, G_N_ELEMENTS (outcomes));
   assert_all_answered (outcomes, G_N_ELEMENTS (outcomes), &gate);
 }
 
@@ -424,6 +449,7 @@ main (int argc, char **argv)
   ADD ("late-result-is-dropped", test_late_result);
   ADD ("one-guest-holds-one-slot", test_same_guest);
   ADD ("slots", test_slots);
+  ADD ("own-connection", test_own_connection);
   ADD ("lanes", test_lanes);
   ADD ("given-up-in-the-queue", test_left_queue);
   ADD ("stamp-tries-again", test_stamp_tries_again);

@@ -14,8 +14,8 @@ typedef struct {
 /* A: nothing known; B: an address in the XML; C: cannot be routed to. */
 static const char *const xml =
   "<domain type='test'><name>g</name><uuid>11111111-2222-3333-4444-555555555555</uuid>"
-  "<metadata><vr:guest xmlns:vr='urn:virt-relay:guest:1'><vr:nic mac='" MAC_B "'><vr:address>10.9.1.11</vr:address></vr:nic></vr:guest>"
-  "</metadata><devices>"
+  "<metadata><vr:guest xmlns:vr='urn:virt-relay:guest:1'><vr:nic mac='" MAC_B "'>"
+  "<vr:address>10.9.1.11</vr:address></vr:nic></vr:guest></metadata><devices>"
   "<interface type='bridge'><mac address='" MAC_A "'/><source bridge='br0'/></interface>"
   "<interface type='bridge'><mac address='" MAC_B "'/><source bridge='br0'/></interface>"
   "<interface type='user'><mac address='" MAC_C "'/></interface>"
@@ -144,7 +144,8 @@ test_no_mac (void)
 int
 main (int argc, char **argv)
 {
-  static const char *const useless[] = { "127.0.0.1", "169.254.1.1", "::1", "fe80::1", "224.0.0.1", "0.0.0.0", "10.9.1.10/24", "x" };
+  static const char *const useless[] = { "127.0.0.1", "169.254.1.1", "::1",          "fe80::1",
+                                         "224.0.0.1", "0.0.0.0",     "10.9.1.10/24", "x" };
 
   g_test_init (&argc, &argv, NULL);
 #define ADD(path, test) g_test_add ("/virt-guest/" path, Fixture, NULL, set_up, test, tear_down)

@@ -11,7 +11,8 @@ typedef struct {
   int event, detail, what;
 } Lifecycle;
 
-#define CASE(event, detail, what) { #event "/" #detail, VIR_DOMAIN_EVENT_##event, VIR_DOMAIN_EVENT_##event##_##detail, what }
+#define CASE(event, detail, what) \
+  { #event "/" #detail, VIR_DOMAIN_EVENT_##event, VIR_DOMAIN_EVENT_##event##_##detail, what }
 
 static const Lifecycle lifecycles[] = {
   CASE (STARTED, BOOTED, VR_VIRT_STARTED),

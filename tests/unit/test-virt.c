@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The whole of daemon/virt against libvirt's test driver, which runs in this process: what a real libvirtd adds is in tests/libvirtd. */
+/*
+ * The whole of daemon/virt against libvirt's test driver, which runs in this process: what a real libvirtd adds is in
+ * tests/libvirtd.
+ */
 #include "virt-test.h"
 
 #include "daemon/names.h"
@@ -290,6 +293,14 @@ test_inactive (Fixture *fixture, gconstpointer data)
   g_assert_error (stamped.error, VR_VIRT_ERROR, VR_VIRT_ERROR_GONE);
 }
 
+/* libvirt forgets its error easily. */
+static void
+assert_libvirts_words (const GError *error)
+{
+  g_assert_true (g_str_has_prefix (error->message, "cannot "));
+  g_assert_null (strstr (error->message, "did not say why"));
+}
+
 static void
 test_refused (Fixture *fixture, gconstpointer data)
 {
@@ -297,7 +308,7 @@ test_refused (Fixture *fixture, gconstpointer data)
 
   look_at (fixture->ear.virt, "no uuid", &answer);
   g_assert_error (answer.error, VR_VIRT_ERROR, VR_VIRT_ERROR_CALL);
-  g_assert_nonnull (strstr (answer.error->message, "no uuid"));
+  assert_libvirts_words (answer.error);
 }
 
 static void
@@ -314,7 +325,10 @@ test_address_from_libvirt (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (nic->addresses->pdata[0], ==, "192.168.0.1");
 }
 
-/* The test driver fails for a network that it does not know, whatever the source: lease, agent and neighbours are in vain. */
+/*
+ * The test driver fails for a network that it does not know, whatever the source: lease, agent and neighbours are in
+ * vain.
+ */
 static void
 test_no_address (Fixture *fixture, gconstpointer data)
 {
@@ -339,7 +353,7 @@ test_cancel (Fixture *fixture, gconstpointer data)
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_auto (Answer) answer = { 0 };
 
-  vr_virt_list_async (fixture->ear.virt, PATIENCE_S * 1000, cancellable, on_listed, &answer);
+  vr_virt_list_async (fixture->ear.virt, 10 * PATIENCE_S * 1000, cancellable, on_listed, &answer);
   g_cancellable_cancel (cancellable);
   wait_until (answer.here);
   g_assert_error (answer.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
@@ -400,7 +414,8 @@ test_metadata_by_others (Fixture *fixture, gconstpointer data)
                                          VR_METADATA_NS, VIR_DOMAIN_AFFECT_LIVE), ==, 0);
   wait_until (ear_find (&fixture->ear, 0, VR_VIRT_CHANGED, UUID));
   before = fixture->ear.events->len;
-  g_assert_cmpint (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_TITLE, "a title", NULL, NULL, VIR_DOMAIN_AFFECT_LIVE), ==, 0);
+  g_assert_cmpint (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_TITLE, "a title", NULL, NULL,
+                                         VIR_DOMAIN_AFFECT_LIVE), ==, 0);
   wait_until (ear_find (&fixture->ear, before, VR_VIRT_CHANGED, UUID));
 }
 
@@ -413,6 +428,7 @@ test_refused_stamp (Fixture *fixture, gconstpointer data)
 
   stamp_on (fixture->ear.virt, UUID, "no XML", &answer);
   g_assert_error (answer.error, VR_VIRT_ERROR, VR_VIRT_ERROR_CALL);
+  assert_libvirts_words (answer.error);
   g_assert_cmpint (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, "<guest owner='h2'/>", VR_METADATA_PREFIX,
                                          VR_METADATA_NS, VIR_DOMAIN_AFFECT_LIVE), ==, 0);
   wait_until (ear_find (&fixture->ear, 0, VR_VIRT_CHANGED, UUID));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Waiting, recording and guests, for the tests of daemon/virt against libvirt's test driver and against a real libvirtd. */
+/*
+ * Waiting, recording and guests, for the tests of daemon/virt against libvirt's test driver and against a real
+ * libvirtd.
+ */
 #pragma once
 
 #include "daemon/virt/virt-handles.h"
@@ -21,7 +24,10 @@ tick (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* Runs the main loop until the condition holds, which another thread may bring about; fails the test if it never does. */
+/*
+ * Runs the main loop until the condition holds, which another thread may bring about; fails the test if it never
+ * does.
+ */
 #define wait_until(condition)                                                                \
   G_STMT_START                                                                               \
   {                                                                                          \
@@ -46,7 +52,10 @@ ignore_log (const char *domain, GLogLevelFlags level, const char *message, gpoin
 {
 }
 
-/* g_test_init(), and less noise: libvirt-glib's, which comes from other threads too and lands in the middle of TAP's lines. */
+/*
+ * g_test_init(), and less noise: libvirt-glib's, which comes from other threads too and lands in the middle of TAP's
+ * lines.
+ */
 static inline void
 virt_test_init (int *argc, char ***argv)
 {
