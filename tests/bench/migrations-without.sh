@@ -1,0 +1,5 @@
+# Ten migrations under traffic, without virt-relay
+# lab: without
+BENCH_FORM=without
+tunnel h1 h2
+. "$VR_SRC/tests/bench/migrations.sh"
