@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An announcement tells neighbours that an address now has another MAC. IPv4: a gratuitous ARP request and a gratuitous reply, because
- * some neighbours heed one, some the other. IPv6: an unsolicited advertisement to all nodes, with the override flag. None of them
- * makes a neighbour learn an address that it does not know yet.
+ * An announcement tells neighbours that an address now has another MAC. IPv4: a gratuitous ARP request and a gratuitous
+ * reply, because some neighbours heed one, some the other. IPv6: an unsolicited advertisement to all nodes, with the
+ * override flag. None of them makes a neighbour learn an address that it does not know yet.
  *
- * If the MAC is the interface's own, this host stands there for the address, and it is a router: an advertisement that said otherwise would take
- * a gateway from its neighbours' lists of routers.
+ * If the MAC is the interface's own, this host stands there for the address, and it is a router: an advertisement that
+ * said otherwise would take a gateway from its neighbours' lists of routers.
  */
 #include "announce.h"
 
@@ -44,7 +44,8 @@ send_frame (const VrLink *link, gconstpointer frame, gsize size, GError **error)
   memcpy (to.sll_addr, frame, 6);
   sent = fd >= 0 && sendto (fd, frame, size, MSG_DONTWAIT, (struct sockaddr *) &to, sizeof to) == (gssize) size;
   if (!sent)
-    g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "%s%s", g_strerror (errno), errno == EPERM ? "; this needs CAP_NET_RAW" : "");
+    g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "%s%s", g_strerror (errno),
+                 errno == EPERM ? "; this needs CAP_NET_RAW" : "");
   if (fd >= 0)
     close (fd);
   return sent;
@@ -141,6 +142,7 @@ vr_announce (const VrAnnouncement *announcement, const VrLink *link, GError **er
   else
     ok = announce_v6 (link, mac, address, g_strcmp0 (link->mac, announcement->mac) == 0, error);
   if (!ok)
-    g_prefix_error (error, "cannot announce %s at %s on %s: ", announcement->address, announcement->mac, announcement->dev);
+    g_prefix_error (error, "cannot announce %s at %s on %s: ", announcement->address, announcement->mac,
+                    announcement->dev);
   return ok;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An element in a listing is, from the outside in: for maps an array of key and data; with counters an object "elem" of "val" and
- * "counter"; for several parts an object "concat"; and each part a string, or an object "prefix". What looks otherwise is not ours.
+ * An element in a listing is, from the outside in: for maps an array of key and data; with counters an object "elem" of
+ * "val" and "counter"; for several parts an object "concat"; and each part a string, or an object "prefix". What looks
+ * otherwise is not ours.
  */
 #include "element.h"
 
@@ -54,7 +55,8 @@ part_text (JsonNode *node, gboolean dev)
 static char *
 key_text (JsonNode *node, gboolean dev)
 {
-  JsonNode        *concat = JSON_NODE_HOLDS_OBJECT (node) ? json_object_get_member (json_node_get_object (node), "concat") : NULL;
+  JsonNode *concat
+      = JSON_NODE_HOLDS_OBJECT (node) ? json_object_get_member (json_node_get_object (node), "concat") : NULL;
   JsonArray       *parts = concat != NULL && JSON_NODE_HOLDS_ARRAY (concat) ? json_node_get_array (concat) : NULL;
   g_autofree char *first = NULL, *second = NULL;
 
@@ -247,7 +249,8 @@ vr_elements_fit (GPtrArray *wanted)
       if (network != NULL)
         g_ptr_array_add (networks, network);
       else
-        g_hash_table_replace (lines, vr_element_to_string (element), element); /* what is malformed fails where it is added */
+        g_hash_table_replace (lines, vr_element_to_string (element),
+                              element); /* what is malformed fails where it is added */
     }
   fit_networks (networks, lines);
   return lines;

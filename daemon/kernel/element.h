@@ -7,7 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* The elements in a listing of a table, named as a plan names them: line -> VrElement, added to `lines`. Sets that are not ours are left out. */
+/* The elements in a listing of a table, named as a plan names them: line -> VrElement, added to `lines`. Sets that are
+ * not ours are left out. */
 void       vr_elements_read (JsonNode *listing, VrNftFamily family, GHashTable *lines);
 
 /*

@@ -6,8 +6,8 @@
  *   rules        with our protocol
  *   addresses    that a route wants as its source
  *   neighbours   for which an entry is wanted, or with our protocol; those of a bridge: MACs for which an entry is wanted
- * Changes that came through our own socket carry its port and do not count. The bridge names no port for anybody's entries: there, what
- * says just what is wanted does not count.
+ * Changes that came through our own socket carry its port and do not count. The bridge names no port for anybody's
+ * entries: there, what says just what is wanted does not count.
  *
  * When the kernel ran out of room for notifications everything is read anew, and counts as changed.
  */
@@ -97,7 +97,8 @@ route_matters (VrEvents *events, const struct nlmsghdr *nlh)
   if (header->rtm_protocol == VR_ROUTE_PROTOCOL)
     return TRUE;
   vr_attributes (nlh, sizeof *header, tb, RTA_TABLE);
-  return tb[RTA_TABLE] != NULL && g_hash_table_contains (events->tables, GUINT_TO_POINTER (mnl_attr_get_u32 (tb[RTA_TABLE])));
+  return tb[RTA_TABLE] != NULL
+         && g_hash_table_contains (events->tables, GUINT_TO_POINTER (mnl_attr_get_u32 (tb[RTA_TABLE])));
 }
 
 static gboolean
@@ -150,8 +151,10 @@ neighbour_matters (VrEvents *events, const struct nlmsghdr *nlh)
   vr_attributes (nlh, sizeof *header, tb, NDA_PROTOCOL);
   if (header->ndm_family == AF_BRIDGE)
     return forwarding_matters (events, nlh, header, tb);
-  /* That an entry with our tag is gone is of concern only if it is wanted: the kernel says so a second time, without the sender's port. */
-  if (nlh->nlmsg_type == RTM_NEWNEIGH && tb[NDA_PROTOCOL] != NULL && mnl_attr_get_u8 (tb[NDA_PROTOCOL]) == VR_ROUTE_PROTOCOL)
+  /* That an entry with our tag is gone is of concern only if it is wanted: the kernel says so a second time, without the
+   * sender's port. */
+  if (nlh->nlmsg_type == RTM_NEWNEIGH && tb[NDA_PROTOCOL] != NULL
+      && mnl_attr_get_u8 (tb[NDA_PROTOCOL]) == VR_ROUTE_PROTOCOL)
     return TRUE;
   link = vr_links_by_index (events->links, header->ndm_ifindex);
   address = vr_attribute_address (tb[NDA_DST], header->ndm_family);
@@ -217,7 +220,8 @@ vr_events_read (VrEvents *events)
         }
       if (got <= 0)
         return;
-      for (const struct nlmsghdr *nlh = (gpointer) events->buffer; mnl_nlmsg_ok (nlh, left); nlh = mnl_nlmsg_next (nlh, &left))
+      for (const struct nlmsghdr *nlh = (gpointer) events->buffer; mnl_nlmsg_ok (nlh, left);
+           nlh = mnl_nlmsg_next (nlh, &left))
         if (matters (events, nlh))
           events->changed (events->data);
     }
@@ -240,13 +244,15 @@ open_socket (VrEvents *events, GError **error)
   events->socket = mnl_socket_open2 (NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (events->socket == NULL || mnl_socket_bind (events->socket, 0, MNL_SOCKET_AUTOPID) < 0)
     {
-      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "cannot listen to route netlink: %s", g_strerror (errno));
+      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "cannot listen to route netlink: %s",
+                   g_strerror (errno));
       return FALSE;
     }
   for (guint i = 0; i < G_N_ELEMENTS (groups); i++)
     if (mnl_socket_setsockopt (events->socket, NETLINK_ADD_MEMBERSHIP, (gpointer) &groups[i], sizeof groups[i]) < 0)
       {
-        g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "cannot listen to group %d of route netlink: %s", groups[i], g_strerror (errno));
+        g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "cannot listen to group %d of route netlink: %s",
+                     groups[i], g_strerror (errno));
         return FALSE;
       }
   setsockopt (mnl_socket_get_fd (events->socket), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size); /* less also works */

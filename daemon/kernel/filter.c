@@ -2,18 +2,20 @@
 /*
  * Theory of operation.
  *
- * A table is right if it was made from the present text and looks as it did when it was made. The mark that says so, a hash of the text
- * and one of the listing without what the sets hold, stands in the state file. A table that is not right is replaced, together with
- * all its elements, in one transaction: at no moment is there none. After that only elements change.
+ * A table is right if it was made from the present text and looks as it did when it was made. The mark that says so, a
+ * hash of the text and one of the listing without what the sets hold, stands in the state file. A table that is not right
+ * is replaced, together with all its elements, in one transaction: at no moment is there none. After that only elements
+ * change.
  *
- * What the sets hold is remembered between applies as long as nobody else touches the tables, so an apply that changes nothing
- * asks the kernel nothing.
+ * What the sets hold is remembered between applies as long as nobody else touches the tables, so an apply that changes
+ * nothing asks the kernel nothing.
  *
- * All changes of one step are one transaction. If it fails, each command is tried by itself: what can be done is done, the rest is named.
- * A kernel that cannot do a part of the ruleset gets the other parts.
+ * All changes of one step are one transaction. If it fails, each command is tried by itself: what can be done is done,
+ * the rest is named. A kernel that cannot do a part of the ruleset gets the other parts.
  *
- * Additions come first, removals last. But a key of a map that gets other data, and a network in whose place comes a wider or narrower
- * one, must make room: in maps and sets of networks to which something is added, removals come with the additions.
+ * Additions come first, removals last. But a key of a map that gets other data, and a network in whose place comes a
+ * wider or narrower one, must make room: in maps and sets of networks to which something is added, removals come with the
+ * additions.
  */
 #include "filter.h"
 
@@ -144,8 +146,9 @@ append_commands (GString *text, const char *verb, GPtrArray *elements)
       if (before != NULL && before->family == element->family && g_str_equal (before->set, element->set))
         g_string_append_printf (text, ", %s", index);
       else
-        g_string_append_printf (text, "%s%s element %s %s %s { %s", before != NULL ? " }\n" : "", verb, vr_nft_family_name (element->family),
-                                VR_NFT_TABLE, vr_set_by_plan (element->family, element->set)->name, index);
+        g_string_append_printf (text, "%s%s element %s %s %s { %s", before != NULL ? " }\n" : "", verb,
+                                vr_nft_family_name (element->family), VR_NFT_TABLE,
+                                vr_set_by_plan (element->family, element->set)->name, index);
     }
   if (elements->len > 0)
     g_string_append (text, " }\n");
@@ -248,7 +251,8 @@ static gboolean
 make_table_in_parts (VrFilter *filter, VrNftFamily family)
 {
   const char *name = vr_nft_family_name (family);
-  g_autofree char *fresh = g_strdup_printf ("add table %s %s\ndelete table %s %s\n", name, VR_NFT_TABLE, name, VR_NFT_TABLE);
+  g_autofree char *fresh
+      = g_strdup_printf ("add table %s %s\ndelete table %s %s\n", name, VR_NFT_TABLE, name, VR_NFT_TABLE);
   g_autoptr (GString) lacking = g_string_new (NULL);
   gboolean first = TRUE;
 
@@ -261,7 +265,8 @@ make_table_in_parts (VrFilter *filter, VrNftFamily family)
       if (part->family != family)
         continue;
       if (!vr_nft_run (filter->nft, text, &error))
-        g_string_append_printf (lacking, "%sfilter, part \"%s\": %s, so %s; check the kernel's nf_tables and nft_* modules",
+        g_string_append_printf (lacking,
+                                "%sfilter, part \"%s\": %s, so %s; check the kernel's nf_tables and nft_* modules",
                                 lacking->len > 0 ? "; " : "", part->name, error->message, part->purpose);
       if (first && error != NULL)
         break;
@@ -328,7 +333,8 @@ missing_elements (VrFilter *filter, GHashTable *wanted, VrTrouble *trouble)
       if (vr_set_by_plan (e->family, e->set) != NULL)
         g_ptr_array_add (missing, element);
       else
-        vr_trouble_take (trouble, g_error_new (VR_KERNEL_ERROR, VR_KERNEL_ERROR_NFTABLES, "malformed item: %s: there is no such set", (char *) line));
+        vr_trouble_take (trouble, g_error_new (VR_KERNEL_ERROR, VR_KERNEL_ERROR_NFTABLES,
+                                               "malformed item: %s: there is no such set", (char *) line));
     }
   g_ptr_array_sort (missing, compare_elements);
   return missing;

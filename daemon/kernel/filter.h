@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The nftables side of a plan: makes the tables, once and at once, and then only adds and removes elements, so that what they
- * count goes on. In two steps, because what a plan adds comes before, and what it takes away after, everything else of it.
+ * The nftables side of a plan: makes the tables, once and at once, and then only adds and removes elements, so that what
+ * they count goes on. In two steps, because what a plan adds comes before, and what it takes away after, everything else
+ * of it.
  */
 #pragma once
 

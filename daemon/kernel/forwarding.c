@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Static forwarding entries in bridges. They carry no tag, so those that are ours stand in the state file; an equal one that was there
- * before is used and never removed. An entry is static, not sticky: where two hosts' bridges share a segment, the guest's own frames may
- * still move it to the port where the guest really is.
+ * Static forwarding entries in bridges. They carry no tag, so those that are ours stand in the state file; an equal one
+ * that was there before is used and never removed. An entry is static, not sticky: where two hosts' bridges share a
+ * segment, the guest's own frames may still move it to the port where the guest really is.
  */
 #include "sync.h"
 
@@ -87,7 +87,8 @@ drop_ours (VrSync *sync, GHashTable *there, GHashTable *wanted)
 void
 vr_sync_forwardings (VrSync *sync, GPtrArray *wanted)
 {
-  g_autoptr (GHashTable) there = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) vr_forwarding_free);
+  g_autoptr (GHashTable) there
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) vr_forwarding_free);
   g_autoptr (GHashTable) lines = vr_lines (wanted, (VrToString) vr_forwarding_to_string);
   g_autoptr (GError) error = NULL;
   Dump         dump = { sync->links, there };
@@ -120,7 +121,8 @@ vr_sync_forwardings_done (VrSync *sync)
     {
       const VrRequest *request = sync->removes->pdata[i];
 
-      if (g_str_has_prefix (request->item, "- forwarding ") && (request->result == 0 || request->result == request->harmless))
+      if (g_str_has_prefix (request->item, "- forwarding ")
+          && (request->result == 0 || request->result == request->harmless))
         vr_kernel_state_remove_forwarding (sync->state, request->item + 2);
     }
 }

@@ -2,16 +2,17 @@
 /*
  * Theory of operation.
  *
- * vr_kernel_apply() looks at what of ours is there, computes the difference to the plan, and sends it. It keeps no copy of what
- * it did: what the kernel says is what counts, so a daemon that starts anew finds its work and goes on. (What the sets of the
- * filter hold is remembered, but only as long as nobody else touches them; filter.c.)
+ * vr_kernel_apply() looks at what of ours is there, computes the difference to the plan, and sends it. It keeps no copy
+ * of what it did: what the kernel says is what counts, so a daemon that starts anew finds its work and goes on. (What the
+ * sets of the filter hold is remembered, but only as long as nobody else touches them; filter.c.)
  *
- * The order of one apply: sysctls; what may pass the filter; entries, routes and rules that are added or change in place; removals, in
- * the opposite order; sysctls back. So a packet never finds a rule without its routes, or a route without its neighbour, and what
- * must not leave in clear is refused before a route could lead it out.
+ * The order of one apply: sysctls; what may pass the filter; entries, routes and rules that are added or change in place;
+ * removals, in the opposite order; sysctls back. So a packet never finds a rule without its routes, or a route without
+ * its neighbour, and what must not leave in clear is refused before a route could lead it out.
  *
- * Three things are of use beyond a plan and are read from notifications: the links, whether somebody else changed what is ours, and
- * whether a prepared switch is still good. What matters is passed on as one "changed" signal for all within 20 ms.
+ * Three things are of use beyond a plan and are read from notifications: the links, whether somebody else changed what is
+ * ours, and whether a prepared switch is still good. What matters is passed on as one "changed" signal for all within 20
+ * ms.
  */
 #include "kernel.h"
 
@@ -129,10 +130,12 @@ vr_kernel_class_init (VrKernelClass *class)
   object_class->finalize = vr_kernel_finalize;
   object_class->set_property = vr_kernel_set_property;
   /* Where that which the kernel cannot remember for us is kept (state.h). */
-  g_object_class_install_property (object_class, PROP_STATE_FILE,
-                                   g_param_spec_string ("state-file", NULL, NULL, VR_RUN_DIR "/kernel.state",
-                                                        G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS));
-  signals[SIGNAL_CHANGED] = g_signal_new ("changed", VR_TYPE_KERNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  g_object_class_install_property (
+      object_class, PROP_STATE_FILE,
+      g_param_spec_string ("state-file", NULL, NULL, VR_RUN_DIR "/kernel.state",
+                           G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS));
+  signals[SIGNAL_CHANGED]
+      = g_signal_new ("changed", VR_TYPE_KERNEL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static gboolean
@@ -322,7 +325,8 @@ vr_kernel_forwarding (VrKernel *kernel, gboolean v6)
 {
   g_autofree char *value = NULL;
 
-  return g_file_get_contents (v6 ? "/proc/sys/net/ipv6/conf/all/forwarding" : "/proc/sys/net/ipv4/ip_forward", &value, NULL, NULL)
+  return g_file_get_contents (v6 ? "/proc/sys/net/ipv6/conf/all/forwarding" : "/proc/sys/net/ipv4/ip_forward", &value,
+                              NULL, NULL)
          && g_ascii_strtoll (value, NULL, 10) > 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's side of a plan: observe what of ours is there, and apply the difference. Route netlink by libmnl, nftables by
- * libnftables. What carries our tags (names.h) is ours; nothing else is touched. All calls are synchronous (microseconds for
- * netlink, milliseconds for nftables, and only when something differs), main loop only.
+ * The kernel's side of a plan: observe what of ours is there, and apply the difference. Route netlink by libmnl, nftables
+ * by libnftables. What carries our tags (names.h) is ours; nothing else is touched. All calls are synchronous
+ * (microseconds for netlink, milliseconds for nftables, and only when something differs), main loop only.
  */
 #pragma once
 
@@ -25,21 +25,21 @@ GQuark vr_kernel_error_quark (void);
 G_DECLARE_FINAL_TYPE (VrKernel, vr_kernel, VR, KERNEL, GObject)
 
 /*
- * Signals: "changed" (): links came (also by vr_kernel_ensure_xfrm()), went or changed, an address that a route wants as its source came
- * or went, or somebody altered or removed what is ours; coalesced, never for what vr_kernel_apply() did. Nobody is told of proxy
- * entries that somebody takes away: the next apply mends them. Works in the network namespace of the calling thread.
- * Construct-only property "state-file": what the kernel cannot remember for us, default VR_RUN_DIR/kernel.state; it must
- * outlive the process and not a reboot.
+ * Signals: "changed" (): links came (also by vr_kernel_ensure_xfrm()), went or changed, an address that a route wants as
+ * its source came or went, or somebody altered or removed what is ours; coalesced, never for what vr_kernel_apply() did.
+ * Nobody is told of proxy entries that somebody takes away: the next apply mends them. Works in the network namespace of
+ * the calling thread. Construct-only property "state-file": what the kernel cannot remember for us, default
+ * VR_RUN_DIR/kernel.state; it must outlive the process and not a reboot.
  */
 VrKernel *vr_kernel_new (GError **error);
 
 /*
- * Makes the kernel hold exactly the plan's routes, rules, neighbours, forwardings, elements and sysctls. Adds before it removes;
- * changes a route in place. One item that fails does not stop the others: all are tried, the first error is returned, FALSE.
- * What cannot be yet because its interface is missing is no error: it is applied when the interface is there ("changed"); likewise
- * a route's source that is not configured here. What somebody else put there and equals an item is used and never removed.
- * A kernel that cannot do a part of the filter gets the rest, and each apply says so with an error.
- * `changes` (nullable): lines "+ item" and "- item" of what was done are appended. Sends the announcements that
+ * Makes the kernel hold exactly the plan's routes, rules, neighbours, forwardings, elements and sysctls. Adds before it
+ * removes; changes a route in place. One item that fails does not stop the others: all are tried, the first error is
+ * returned, FALSE. What cannot be yet because its interface is missing is no error: it is applied when the interface is
+ * there ("changed"); likewise a route's source that is not configured here. What somebody else put there and equals an
+ * item is used and never removed. A kernel that cannot do a part of the filter gets the rest, and each apply says so with
+ * an error. `changes` (nullable): lines "+ item" and "- item" of what was done are appended. Sends the announcements that
  * the plan applied last did not hold.
  */
 gboolean vr_kernel_apply (VrKernel *kernel, const VrPlan *plan, GPtrArray *changes, GError **error);
@@ -60,9 +60,10 @@ void       vr_counter_free (VrCounter *counter);
 GPtrArray *vr_kernel_counters (VrKernel *kernel, GError **error); /* of VrCounter */
 
 /*
- * The fast path: a switchover's route changes, built beforehand into one netlink buffer. vr_switch_commit() sends it and reads the
- * acknowledgements: no allocation, no lookup, no logging. A switch is void when its links change (commit then fails, and
- * vr_kernel_apply() does the work); make it again after "changed". At most 256 routes; it keeps the kernel object alive.
+ * The fast path: a switchover's route changes, built beforehand into one netlink buffer. vr_switch_commit() sends it and
+ * reads the acknowledgements: no allocation, no lookup, no logging. A switch is void when its links change (commit then
+ * fails, and vr_kernel_apply() does the work); make it again after "changed". At most 256 routes; it keeps the kernel
+ * object alive.
  */
 typedef struct _VrSwitch VrSwitch;
 VrSwitch *vr_switch_prepare (VrKernel *kernel, GPtrArray *routes /* of VrRoute, replaced or added */, GError **error);
@@ -70,9 +71,11 @@ gboolean  vr_switch_commit (VrSwitch *sw, gint64 *took_ns, GError **error);
 void      vr_switch_free (VrSwitch *sw);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrSwitch, vr_switch_free)
 
-/* Links, for tunnel/: an XFRM interface (alias = alias) that is up; found and kept if it is there and right, else made anew. */
+/* Links, for tunnel/: an XFRM interface (alias = alias) that is up; found and kept if it is there and right, else made
+ * anew. */
 gboolean vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_id, const char *alias, GError **error);
-gboolean vr_kernel_remove_link (VrKernel *kernel, const char *name, GError **error); /* vr- names only; none there: TRUE */
+gboolean vr_kernel_remove_link (VrKernel *kernel, const char *name,
+                                GError **error);   /* vr- names only; none there: TRUE */
 GPtrArray *vr_kernel_our_links (VrKernel *kernel); /* names of the vr- interfaces that are there */
 
 G_END_DECLS

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The table of links. Only what the rest needs is kept, so that "did it change" means "did something change that matters":
- * statistics, carrier and the like do not. Messages of the bridge (family AF_BRIDGE) tell of ports, not of links; that a link
- * became a port is in its own message too.
+ * The table of links. Only what the rest needs is kept, so that "did it change" means "did something change that
+ * matters": statistics, carrier and the like do not. Messages of the bridge (family AF_BRIDGE) tell of ports, not of
+ * links; that a link became a port is in its own message too.
  */
 #include "link.h"
 

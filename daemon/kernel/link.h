@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The links of this network namespace, read once and kept up to date by events; and the addresses that are configured on them. */
+/* The links of this network namespace, read once and kept up to date by events; and the addresses that are configured on
+ * them. */
 #pragma once
 
 #include "rtnl.h"
@@ -25,8 +26,8 @@ gboolean      vr_links_read (VrLinks *links, VrRtnl *rtnl, GError **error); /* a
 gboolean      vr_links_read_addresses (VrLinks *links, VrRtnl *rtnl, GError **error);
 
 /*
- * A notification (RTM_NEWLINK, RTM_DELLINK). Returns the name of the link that came, went or changed in a way that matters here
- * (free with g_free); NULL: nothing did.
+ * A notification (RTM_NEWLINK, RTM_DELLINK). Returns the name of the link that came, went or changed in a way that
+ * matters here (free with g_free); NULL: nothing did.
  */
 char         *vr_links_take (VrLinks *links, const struct nlmsghdr *nlh);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Neighbours: permanent entries, and proxy entries, for which this host answers ARP and ND. Ours are those with our protocol, which
- * the kernel keeps for both. An entry of somebody else's that says what is wanted stays as it is and theirs; one that says something
- * else gives way to ours.
+ * Neighbours: permanent entries, and proxy entries, for which this host answers ARP and ND. Ours are those with our
+ * protocol, which the kernel keeps for both. An entry of somebody else's that says what is wanted stays as it is and
+ * theirs; one that says something else gives way to ours.
  *
- * The kernel tells nobody of proxy entries that come or go, so one that somebody takes away is only mended at the next apply.
+ * The kernel tells nobody of proxy entries that come or go, so one that somebody takes away is only mended at the next
+ * apply.
  */
 #include "sync.h"
 
@@ -31,7 +32,8 @@ neighbour_from_message (const struct nlmsghdr *nlh, const VrLinks *links, gboole
   VrNeighbour         *neighbour;
   gboolean             proxy;
 
-  if (mnl_nlmsg_get_payload_len (nlh) < sizeof *header || (header->ndm_family != AF_INET && header->ndm_family != AF_INET6))
+  if (mnl_nlmsg_get_payload_len (nlh) < sizeof *header
+      || (header->ndm_family != AF_INET && header->ndm_family != AF_INET6))
     return NULL;
   vr_attributes (nlh, sizeof *header, tb, NDA_PROTOCOL);
   link = vr_links_by_index (links, header->ndm_ifindex);
@@ -103,7 +105,8 @@ neighbour_request (VrSync *sync, const VrNeighbour *neighbour, guint16 type, cha
     mnl_attr_put_u8 (request->nlh, NDA_PROTOCOL, VR_ROUTE_PROTOCOL);
   if (neighbour->mac == NULL)
     {
-      /* An answer that says "not a router" would take the gateway that it stands in for from a guest's list of routers. */
+      /* An answer that says "not a router" would take the gateway that it stands in for from a guest's list of routers.
+       */
       header->ndm_flags = NTF_PROXY | (v6 ? NTF_ROUTER : 0);
       return g_steal_pointer (&request);
     }

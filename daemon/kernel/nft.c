@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Notifications do not say who caused them in a way that survives PID namespaces, and libnftables does not say which port it sends from.
- * But the kernel ends the notifications of each transaction with one message of the new generation, before the transaction's sender
- * returns. So the notifications between just before and just after a transaction of ours are all our own if they hold exactly one
- * generation; with more than one, somebody else was there too, and what touches our tables counts as theirs: looking once more is cheap.
+ * Notifications do not say who caused them in a way that survives PID namespaces, and libnftables does not say which port
+ * it sends from. But the kernel ends the notifications of each transaction with one message of the new generation, before
+ * the transaction's sender returns. So the notifications between just before and just after a transaction of ours are all
+ * our own if they hold exactly one generation; with more than one, somebody else was there too, and what touches our
+ * tables counts as theirs: looking once more is cheap.
  */
 #include "nft.h"
 
@@ -46,7 +47,8 @@ look_at (const struct nlmsghdr *nlh, Seen *seen)
 {
   const struct nlattr *attribute;
 
-  if (NFNL_SUBSYS_ID (nlh->nlmsg_type) != NFNL_SUBSYS_NFTABLES || mnl_nlmsg_get_payload_len (nlh) < sizeof (struct nfgenmsg))
+  if (NFNL_SUBSYS_ID (nlh->nlmsg_type) != NFNL_SUBSYS_NFTABLES
+      || mnl_nlmsg_get_payload_len (nlh) < sizeof (struct nfgenmsg))
     return;
   if (NFNL_MSG_TYPE (nlh->nlmsg_type) == NFT_MSG_NEWGEN)
     {
@@ -79,7 +81,8 @@ drain (VrNft *nft)
         }
       if (got <= 0)
         return seen;
-      for (const struct nlmsghdr *nlh = (gpointer) nft->buffer; mnl_nlmsg_ok (nlh, left); nlh = mnl_nlmsg_next (nlh, &left))
+      for (const struct nlmsghdr *nlh = (gpointer) nft->buffer; mnl_nlmsg_ok (nlh, left);
+           nlh = mnl_nlmsg_next (nlh, &left))
         look_at (nlh, &seen);
     }
 }
@@ -117,8 +120,10 @@ open_monitor (VrNft *nft, GError **error)
   if (nft->monitor == NULL || mnl_socket_bind (nft->monitor, 0, MNL_SOCKET_AUTOPID) < 0
       || mnl_socket_setsockopt (nft->monitor, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
     {
-      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NFTABLES, "cannot listen to nftables notifications: %s%s", g_strerror (errno),
-                   errno == EPROTONOSUPPORT || errno == EPERM ? "; the kernel needs nf_tables, the daemon CAP_NET_ADMIN" : "");
+      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NFTABLES, "cannot listen to nftables notifications: %s%s",
+                   g_strerror (errno),
+                   errno == EPROTONOSUPPORT || errno == EPERM ? "; the kernel needs nf_tables, the daemon CAP_NET_ADMIN"
+                                                              : "");
       return FALSE;
     }
   setsockopt (mnl_socket_get_fd (nft->monitor), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size); /* less also works */
@@ -141,7 +146,8 @@ vr_nft_new (VrNftTouched touched, gpointer data, GError **error)
   nft->ctx = nft_ctx_new (NFT_CTX_DEFAULT);
   if (nft->ctx == NULL || nft_ctx_buffer_output (nft->ctx) != 0 || nft_ctx_buffer_error (nft->ctx) != 0)
     {
-      g_set_error_literal (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NFTABLES, "cannot make a libnftables context: out of memory");
+      g_set_error_literal (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NFTABLES,
+                           "cannot make a libnftables context: out of memory");
       return NULL;
     }
   return g_steal_pointer (&nft);

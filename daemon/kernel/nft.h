@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 
 typedef struct _VrNft VrNft;
 
-/* `touched` is called from the main loop when somebody else changed a table called VR_NFT_TABLE, and for no change made here. */
+/* `touched` is called from the main loop when somebody else changed a table called VR_NFT_TABLE, and for no change made
+ * here. */
 typedef void (*VrNftTouched) (gpointer data);
 
 VrNft    *vr_nft_new (VrNftTouched touched, gpointer data, GError **error);
@@ -24,7 +25,8 @@ gboolean  vr_nft_run (VrNft *nft, const char *commands, GError **error);
 
 /* What a list command says; NULL: error. The text is without counts, and without what sets hold. */
 char     *vr_nft_list_text (VrNft *nft, const char *command, GError **error);
-JsonNode *vr_nft_list_json (VrNft *nft, const char *command, GError **error); /* checked: its root is {"nftables": [objects]} */
+JsonNode *vr_nft_list_json (VrNft *nft, const char *command,
+                            GError **error); /* checked: its root is {"nftables": [objects]} */
 JsonArray *vr_nft_objects (JsonNode *listing);                                /* (transfer none) those objects */
 gboolean  vr_nft_has_table (VrNft *nft, const char *family, gboolean *has, GError **error);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Routes. Ours are those with our protocol. A route's place is its destination, table and metric; a route in the same place is
- * replaced in one step, so that no packet finds the place empty.
+ * Routes. Ours are those with our protocol. A route's place is its destination, table and metric; a route in the same
+ * place is replaced in one step, so that no packet finds the place empty.
  *
- * A preferred source that is not configured here (yet) makes the kernel refuse the route, or drop the source later: the route is
- * wanted without it until the address is there. A route over a device that is missing or down cannot be; it is not wanted for now.
+ * A preferred source that is not configured here (yet) makes the kernel refuse the route, or drop the source later: the
+ * route is wanted without it until the address is there. A route over a device that is missing or down cannot be; it is
+ * not wanted for now.
  */
 #include "sync.h"
 
@@ -14,7 +15,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* What stands for the source of a route with our tag that no plan can contain (another type, a gateway, several ways): it equals none. */
+/* What stands for the source of a route with our tag that no plan can contain (another type, a gateway, several ways): it
+ * equals none. */
 #define STRANGE "?"
 
 static VrRoute *
@@ -33,7 +35,10 @@ route_from_message (const struct nlmsghdr *nlh, const VrLinks *links)
   address = vr_attribute_address (tb[RTA_DST], header->rtm_family);
 
   route = g_new0 (VrRoute, 1);
-  route->destination = g_strdup_printf ("%s/%u", address != NULL ? address : header->rtm_family == AF_INET ? "0.0.0.0" : "::",
+  route->destination = g_strdup_printf ("%s/%u",
+                                        address != NULL                 ? address
+                                        : header->rtm_family == AF_INET ? "0.0.0.0"
+                                                                        : "::",
                                         header->rtm_dst_len);
   route->table = tb[RTA_TABLE] != NULL ? mnl_attr_get_u32 (tb[RTA_TABLE]) : header->rtm_table;
   route->metric = tb[RTA_PRIORITY] != NULL ? mnl_attr_get_u32 (tb[RTA_PRIORITY]) : 0;

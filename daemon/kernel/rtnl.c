@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests to rtnetlink. The kernel works through all messages of one sendmsg() before it returns and queues one acknowledgement
- * for each, whatever became of the others. A full receive buffer would lose acknowledgements, so few are outstanding at a time.
- * Acknowledgements carry the kernel's own words (extended acknowledgement), which say more than an errno does.
+ * Requests to rtnetlink. The kernel works through all messages of one sendmsg() before it returns and queues one
+ * acknowledgement for each, whatever became of the others. A full receive buffer would lose acknowledgements, so few are
+ * outstanding at a time. Acknowledgements carry the kernel's own words (extended acknowledgement), which say more than an
+ * errno does.
  */
 #include "rtnl.h"
 
@@ -118,7 +119,8 @@ vr_rtnl_new (GError **error)
   rtnl->socket = mnl_socket_open2 (NETLINK_ROUTE, SOCK_CLOEXEC);
   if (rtnl->socket == NULL || mnl_socket_bind (rtnl->socket, 0, MNL_SOCKET_AUTOPID) < 0)
     {
-      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "cannot open a route netlink socket: %s", g_strerror (errno));
+      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "cannot open a route netlink socket: %s",
+                   g_strerror (errno));
       return NULL;
     }
   /* Each of these only makes answers better or smaller; STRICT_CHK makes the kernel filter dumps. */
@@ -217,7 +219,8 @@ read_acks (VrRtnl *rtnl, GPtrArray *requests, guint from, guint to, GError **err
         continue;
       if (got <= 0)
         return socket_failed ("read acknowledgements", error);
-      for (const struct nlmsghdr *nlh = (gpointer) rtnl->buffer; mnl_nlmsg_ok (nlh, left); nlh = mnl_nlmsg_next (nlh, &left))
+      for (const struct nlmsghdr *nlh = (gpointer) rtnl->buffer; mnl_nlmsg_ok (nlh, left);
+           nlh = mnl_nlmsg_next (nlh, &left))
         if (take_ack (nlh, requests, from, to))
           missing--;
     }
@@ -351,14 +354,16 @@ dump_once (VrRtnl *rtnl, VrRequest *request, GByteArray *kept)
         continue;
       if (got <= 0)
         return DUMP_FAILED;
-      for (const struct nlmsghdr *nlh = (gpointer) rtnl->buffer; mnl_nlmsg_ok (nlh, left); nlh = mnl_nlmsg_next (nlh, &left))
+      for (const struct nlmsghdr *nlh = (gpointer) rtnl->buffer; mnl_nlmsg_ok (nlh, left);
+           nlh = mnl_nlmsg_next (nlh, &left))
         if (nlh->nlmsg_seq == request->nlh->nlmsg_seq && dump_message (nlh, kept, &interrupted, &outcome))
           return outcome;
     }
 }
 
 gboolean
-vr_rtnl_dump (VrRtnl *rtnl, guint16 type, gconstpointer header, gsize size, VrRtnlFunc func, gpointer data, GError **error)
+vr_rtnl_dump (VrRtnl *rtnl, guint16 type, gconstpointer header, gsize size, VrRtnlFunc func, gpointer data,
+              GError **error)
 {
   g_autoptr (VrRequest) request = vr_request_new (type, NLM_F_DUMP, NULL);
   g_autoptr (GByteArray) kept = g_byte_array_new ();

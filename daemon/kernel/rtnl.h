@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Route netlink by libmnl: dumps, and batches of requests of which each is acknowledged. Synchronous; the kernel answers these
- * requests before sendmsg() returns, so nothing here waits.
+ * Route netlink by libmnl: dumps, and batches of requests of which each is acknowledged. Synchronous; the kernel answers
+ * these requests before sendmsg() returns, so nothing here waits.
  */
 #pragma once
 
@@ -61,14 +61,17 @@ void       vr_rtnl_run (VrRtnl *rtnl, GPtrArray *requests, GPtrArray *changes, V
 
 typedef void (*VrRtnlFunc) (const struct nlmsghdr *nlh, gpointer data);
 
-/* Calls `func` for each message of a dump that was not interrupted by changes. A family that this kernel lacks is an empty dump. */
-gboolean   vr_rtnl_dump (VrRtnl *rtnl, guint16 type, gconstpointer header, gsize size, VrRtnlFunc func, gpointer data, GError **error);
+/* Calls `func` for each message of a dump that was not interrupted by changes. A family that this kernel lacks is an
+ * empty dump. */
+gboolean vr_rtnl_dump (VrRtnl *rtnl, guint16 type, gconstpointer header, gsize size, VrRtnlFunc func, gpointer data,
+                       GError **error);
 
 /* ---- reading messages ---- */
 
 /* The attributes of a message by type, up to `max`; later ones are left out. tb has max + 1 places. */
 void        vr_attributes (const struct nlmsghdr *nlh, gsize header, const struct nlattr **tb, guint max);
-char       *vr_attribute_address (const struct nlattr *attribute, int family); /* canonical text; NULL: none, or of another size */
+char *vr_attribute_address (const struct nlattr *attribute,
+                            int family); /* canonical text; NULL: none, or of another size */
 char       *vr_attribute_mac (const struct nlattr *attribute);                 /* likewise */
 
 /* ---- text ---- */

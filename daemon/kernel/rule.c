@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules of the routing policy. Ours are those with our protocol. A rule may name an interface that is not there; it then waits for it.
- * The kernel tells rules apart by everything but their protocol: where an equal rule of somebody else's stands, ours is not needed.
+ * Rules of the routing policy. Ours are those with our protocol. A rule may name an interface that is not there; it then
+ * waits for it. The kernel tells rules apart by everything but their protocol: where an equal rule of somebody else's
+ * stands, ours is not needed.
  */
 #include "sync.h"
 
@@ -70,7 +71,8 @@ put_prefix (VrRequest *request, guint16 attribute, const char *prefix, guint8 *l
 {
   guint8 bytes[16];
 
-  return prefix == NULL || (vr_prefix_parse (prefix, bytes, NULL, length) && vr_request_put_address (request, attribute, prefix));
+  return prefix == NULL
+         || (vr_prefix_parse (prefix, bytes, NULL, length) && vr_request_put_address (request, attribute, prefix));
 }
 
 static VrRequest *
@@ -88,7 +90,8 @@ rule_request (const VrRule *rule, guint16 type, char *item)
   mnl_attr_put_u8 (request->nlh, FRA_PROTOCOL, VR_ROUTE_PROTOCOL);
   if (rule->iif != NULL)
     mnl_attr_put_strz (request->nlh, FRA_IIFNAME, rule->iif);
-  if (!put_prefix (request, FRA_SRC, rule->from, &header->src_len) || !put_prefix (request, FRA_DST, rule->to, &header->dst_len))
+  if (!put_prefix (request, FRA_SRC, rule->from, &header->src_len)
+      || !put_prefix (request, FRA_DST, rule->to, &header->dst_len))
     return NULL;
   return g_steal_pointer (&request);
 }
@@ -119,7 +122,8 @@ vr_sync_rules (VrSync *sync, GPtrArray *wanted)
       if (request != NULL)
         g_ptr_array_add (sync->adds, request);
       else
-        vr_trouble_take (sync->trouble, g_error_new (VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "malformed item: %s", name));
+        vr_trouble_take (sync->trouble,
+                         g_error_new (VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "malformed item: %s", name));
     }
   g_hash_table_iter_init (&iter, lines);
   while (g_hash_table_iter_next (&iter, &line, &rule))

@@ -4,41 +4,48 @@
  *
  * Sets of table inet (what a plan puts in):
  *   guest#        every known guest address, wherever it is
- *   bridge        interfaces here on which guests' packets may appear in clear: bridges and taps of guests (in the table: guest-bridge)
+ *   bridge        interfaces here on which guests' packets may appear in clear: bridges and taps of guests (in the
+ *                 table: guest-bridge)
  *   here#         destinations that this host takes from tunnels: guests here or on their way, and those that it relays
  *   net#          the own guest networks
  *   remote-net#   guest networks of other hosts that are reached through tunnels
- *   relay#        guests that this host relays, or is about to: what goes to them through a tunnel is counted, each by itself
+ *   relay#        guests that this host relays, or is about to: what goes to them through a tunnel is counted, each by
+ *                 itself
  *   untracked#    guests that this host relays now
  *   away#         guests here that are away from home
  *   peer-net#     interface . network: networks behind that tunnel
  *   peer-host#    interface . address: single addresses behind it, such as the peer's own
  *   peer-owned#   interface . guest: runs there and has its home here, or left from here: as a source it may go anywhere
- *   peer-homed#   interface . guest: runs here and has its home there, or came from there: it may be sent to from any source
+ *   peer-homed#   interface . guest: runs here and has its home there, or came from there: it may be sent to from any
+ *                 source
  *
  * Who may pass:
- *   From a tunnel, forwarded: a guest that runs there; anything to a guest of its here; and sources that are behind that tunnel, to
- *   destinations that are here. All else is dropped: foreign-source if the source is not behind that peer, else foreign-destination.
- *   From a tunnel, to this host itself: sources that are behind that peer. Neighbour discovery is let in (a tunnel has none, a plain
- *   interface in its place does); other multicast is of no use to anybody and is dropped.
- *   To a known guest, or to a network that has a tunnel, leaving by anything but a tunnel or a guest's bridge: dropped (guest-in-clear,
- *   network-in-clear), unless an IPsec policy encrypts it, which is the administrator's own tunnel. The hook sees forwarded packets
- *   and the host's own, and the inside of a tunnel's packets a second time, then with a policy.
+ *   From a tunnel, forwarded: a guest that runs there; anything to a guest of its here; and sources that are behind that
+ *   tunnel, to destinations that are here. All else is dropped: foreign-source if the source is not behind that peer,
+ *   else foreign-destination.
+ *   From a tunnel, to this host itself: sources that are behind that peer. Neighbour discovery is let in (a tunnel has
+ *   none, a plain interface in its place does); other multicast is of no use to anybody and is dropped.
+ *   To a known guest, or to a network that has a tunnel, leaving by anything but a tunnel or a guest's bridge: dropped
+ *   (guest-in-clear, network-in-clear), unless an IPsec policy encrypts it, which is the administrator's own tunnel. The
+ *   hook sees forwarded packets and the host's own, and the inside of a tunnel's packets a second time, then with a
+ *   policy.
  *   From a guest that is away, leaving by anything but a tunnel or a guest's bridge: dropped (away-in-clear).
- *   An ICMP redirect to a guests' bridge: dropped (icmp-redirect). It would tell a neighbour that a guest is beside it, and the neighbour would go
- *   on believing that for minutes after the guest has left.
+ *   An ICMP redirect to a guests' bridge: dropped (icmp-redirect). It would tell a neighbour that a guest is beside it,
+ *   and the neighbour would go on believing that for minutes after the guest has left.
  * Nothing is accepted for good: what is not dropped here goes on to the administrator's own chains.
  *
- * Not tracked: flows between a relayed guest and another guest or a reached network, because one direction may pass by another way; and
- * all of a guest that is away, except with this host itself. A relayed guest's flows with the rest of the world stay tracked at
- * its home, which may translate their addresses. Both directions of a flow get the same answer.
+ * Not tracked: flows between a relayed guest and another guest or a reached network, because one direction may pass by
+ * another way; and all of a guest that is away, except with this host itself. A relayed guest's flows with the rest of the
+ * world stay tracked at its home, which may translate their addresses. Both directions of a flow get the same answer.
  *
  * Table bridge, before anything else looks at a frame, for unicast frames:
- *   gateway       tap -> MAC of its bridge: all that a guest away from home sends is taken by the bridge; it goes on using the MACs
- *                 of the gateway and the neighbours that it left behind
- *   moved         MAC of a guest that left -> MAC of the bridge: what neighbours go on sending to it is taken by the bridge
+ *   gateway       tap -> MAC of its bridge: all that a guest away from home sends is taken by the bridge; it goes on
+ *                 using the MACs of the gateway and the neighbours that it left behind
+ *   moved         MAC of a guest that left -> MAC of the bridge: what neighbours go on sending to it is taken by the
+ *                 bridge
  *   guest-tap     taps of guests that are at home
- *   old-gateway   MAC of another host's bridge -> MAC of the bridge here: for guests that came home and go on using the other's
+ *   old-gateway   MAC of another host's bridge -> MAC of the bridge here: for guests that came home and go on using the
+ *                 other's
  */
 #include "ruleset.h"
 
@@ -247,7 +254,8 @@ vr_ruleset_parts (void)
 
   add_part (parts, INET, "tunnels", "what may come out of a tunnel is not checked", base);
   add_part (parts, INET, "clear", "guests' packets are not kept from leaving in clear", clear);
-  add_part (parts, INET, "untracked", "relayed flows are tracked, and a stateful firewall may refuse half of them", untracked);
+  add_part (parts, INET, "untracked", "relayed flows are tracked, and a stateful firewall may refuse half of them",
+            untracked);
   add_part (parts, INET, "redirects", "neighbours may be told to look for a guest where it no longer is", redirects);
   add_part (parts, INET, "mss", "TCP segments are not made to fit the tunnels", mss);
   add_part (parts, BRIDGE, "bridge", "guests that moved must ask anew for their gateway's and neighbours' MACs", bridge);

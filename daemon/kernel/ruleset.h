@@ -19,8 +19,8 @@ const VrSet *vr_set_by_plan (VrNftFamily family, const char *plan); /* NULL: no 
 const VrSet *vr_set_by_name (VrNftFamily family, const char *name);
 
 /*
- * A part of the ruleset: commands that add to a table that is there. A part that a kernel cannot do is left out, and `purpose` says what
- * then does not work. The first part of each family makes the sets.
+ * A part of the ruleset: commands that add to a table that is there. A part that a kernel cannot do is left out, and
+ * `purpose` says what then does not work. The first part of each family makes the sets.
  */
 typedef struct {
   VrNftFamily family;

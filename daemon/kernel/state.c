@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A JSON object of three objects of strings. It is written before what it remembers is done: an entry too many is harmless (what is
- * not there is not removed), one too few would leave something behind.
+ * A JSON object of three objects of strings. It is written before what it remembers is done: an entry too many is
+ * harmless (what is not there is not removed), one too few would leave something behind.
  */
 #include "state.h"
 
@@ -72,7 +72,8 @@ vr_kernel_state_load (const char *path)
     state->parts[i] = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   if (!read_file (state, &error) && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     {
-      g_message ("%s: damaged, going on without it (forwarding entries and sysctls that it remembered stay): %s", path, error->message);
+      g_message ("%s: damaged, going on without it (forwarding entries and sysctls that it remembered stay): %s", path,
+                 error->message);
       for (Part i = 0; i < N_PARTS; i++)
         g_hash_table_remove_all (state->parts[i]);
     }
@@ -146,7 +147,8 @@ vr_kernel_state_save (VrKernelState *state, GError **error)
   json = to_json (state);
   if (g_mkdir_with_parents (directory, 0755) < 0)
     {
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "cannot make the directory %s: %s", directory, g_strerror (errno));
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno), "cannot make the directory %s: %s", directory,
+                   g_strerror (errno));
       return FALSE;
     }
   if (!g_file_set_contents_full (state->path, json, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0644, error))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel cannot remember for us: which bridge forwarding entries are ours (they carry no tag), what sysctls held before, and
- * how the nftables tables looked when they were made. A small file on a file system that a reboot empties, as it empties the kernel.
+ * What the kernel cannot remember for us: which bridge forwarding entries are ours (they carry no tag), what sysctls held
+ * before, and how the nftables tables looked when they were made. A small file on a file system that a reboot empties, as
+ * it empties the kernel.
  */
 #pragma once
 
@@ -20,7 +21,8 @@ void           vr_kernel_state_clear (VrKernelState *state);                /* e
 gboolean       vr_kernel_state_has_forwarding (VrKernelState *state, const char *line);
 void           vr_kernel_state_add_forwarding (VrKernelState *state, const char *line);
 void           vr_kernel_state_remove_forwarding (VrKernelState *state, const char *line);
-GPtrArray     *vr_kernel_state_forwardings (VrKernelState *state); /* (transfer container), sorted, strings the state's until it changes */
+GPtrArray *vr_kernel_state_forwardings (
+    VrKernelState *state); /* (transfer container), sorted, strings the state's until it changes */
 
 /* Sysctls: path -> the value found before; NULL: not remembered. */
 const char    *vr_kernel_state_sysctl (VrKernelState *state, const char *path);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The fast path. Everything that takes time or can fail for reasons of our own is done beforehand: indices looked up, messages built, the
- * room for acknowledgements made. Committing is one sendmsg() and one or two recv(). It goes through the same socket as all
- * other requests, so its changes are known as our own; sequence numbers tell its acknowledgements from leftovers.
+ * The fast path. Everything that takes time or can fail for reasons of our own is done beforehand: indices looked up,
+ * messages built, the room for acknowledgements made. Committing is one sendmsg() and one or two recv(). It goes through
+ * the same socket as all other requests, so its changes are known as our own; sequence numbers tell its acknowledgements
+ * from leftovers.
  *
- * All routes of a switch are put in place whatever becomes of the others, as in vr_kernel_apply(), which mends what failed.
+ * All routes of a switch are put in place whatever becomes of the others, as in vr_kernel_apply(), which mends what
+ * failed.
  */
 #include "switch.h"
 
@@ -74,7 +76,8 @@ append_route (VrSwitch *sw, const VrLinks *links, const VrRoute *route, GByteArr
   request = vr_route_request (links, &now, RTM_NEWROUTE, NULL);
   if (request == NULL)
     {
-      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "cannot prepare \"%s\": its interface is missing or down", line);
+      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK,
+                   "cannot prepare \"%s\": its interface is missing or down", line);
       return FALSE;
     }
   if (link != NULL)
@@ -89,7 +92,8 @@ append_route (VrSwitch *sw, const VrLinks *links, const VrRoute *route, GByteArr
 }
 
 VrSwitch *
-vr_switch_new (VrRtnl *rtnl, const VrLinks *links, GPtrArray *routes, GObject *keep, void (*freed) (GObject *keep, VrSwitch *sw), GError **error)
+vr_switch_new (VrRtnl *rtnl, const VrLinks *links, GPtrArray *routes, GObject *keep,
+               void (*freed) (GObject *keep, VrSwitch *sw), GError **error)
 {
   g_autoptr (VrSwitch) sw = g_new0 (VrSwitch, 1);
   g_autoptr (GByteArray) message = g_byte_array_new ();
@@ -99,7 +103,8 @@ vr_switch_new (VrRtnl *rtnl, const VrLinks *links, GPtrArray *routes, GObject *k
   g_array_set_clear_func (sw->used, used_clear);
   if (routes->len > MAX_ROUTES)
     {
-      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "cannot prepare a switch of %u routes at once, at most %d", routes->len, MAX_ROUTES);
+      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK,
+                   "cannot prepare a switch of %u routes at once, at most %d", routes->len, MAX_ROUTES);
       return NULL;
     }
   for (guint i = 0; i < routes->len; i++)
@@ -206,7 +211,8 @@ vr_switch_commit (VrSwitch *sw, gint64 *took_ns, GError **error)
 
   if (sw->void_since != NULL)
     {
-      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "the prepared switch is void: interface %s changed", sw->void_since);
+      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "the prepared switch is void: interface %s changed",
+                   sw->void_since);
       return FALSE;
     }
   if (sw->count > 0)
@@ -218,7 +224,7 @@ vr_switch_commit (VrSwitch *sw, gint64 *took_ns, GError **error)
     *took_ns = now_ns () - start;
   if (failure == 0)
     return TRUE;
-  g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "cannot switch to \"%s\": %s", (char *) sw->items->pdata[failed],
-               g_strerror (failure));
+  g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_NETLINK, "cannot switch to \"%s\": %s",
+               (char *) sw->items->pdata[failed], g_strerror (failure));
   return FALSE;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Each kind of item that route netlink carries: what of ours is there, and the requests that make it what is wanted. Requests go
- * into two batches, so that kernel.c can send the additions of all kinds before the removals of any.
+ * Each kind of item that route netlink carries: what of ours is there, and the requests that make it what is wanted.
+ * Requests go into two batches, so that kernel.c can send the additions of all kinds before the removals of any.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ typedef struct {
   VrKernelState *state;
   GPtrArray     *adds;    /* of VrRequest: additions and changes in place */
   GPtrArray     *removes; /* of VrRequest */
-  GPtrArray     *changes; /* of char*, nullable: what was done without a request, and for items that a change in place replaced */
+  GPtrArray
+      *changes; /* of char*, nullable: what was done without a request, and for items that a change in place replaced */
   VrTrouble     *trouble;
 } VrSync;
 
@@ -33,7 +34,8 @@ void vr_sync_forwardings_done (VrSync *sync);
 void vr_sync_sysctls (VrSync *sync, GPtrArray *wanted /* of VrSysctl */);
 void vr_unsync_sysctls (VrSync *sync, GPtrArray *wanted);
 
-/* The request that puts `route` in place of what has its destination, table and metric. NULL: its device is missing or down. */
+/* The request that puts `route` in place of what has its destination, table and metric. NULL: its device is missing or
+ * down. */
 VrRequest *vr_route_request (const VrLinks *links, const VrRoute *route, guint16 type, char *item /* (transfer full) */);
 
 /* ---- differences ---- */

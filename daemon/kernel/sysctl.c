@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Settings under /proc/sys/net. The value found is remembered before ours is written, and put back when it is no longer wanted. A
- * setting of an interface that is not there is left out; when the interface is back it holds the kernel's default again and is set anew.
+ * Settings under /proc/sys/net. The value found is remembered before ours is written, and put back when it is no longer
+ * wanted. A setting of an interface that is not there is left out; when the interface is back it holds the kernel's
+ * default again and is set anew.
  */
 #include "sync.h"
 
@@ -44,9 +45,11 @@ write_value (const char *path, const char *value, GError **error)
     close (fd);
   if (ok)
     return TRUE;
-  g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_SYSCTL, "cannot set sysctl %s = %s: %s%s", path, value, g_strerror (saved),
+  g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_SYSCTL, "cannot set sysctl %s = %s: %s%s", path, value,
+               g_strerror (saved),
                saved == EROFS || saved == EACCES || saved == EPERM
-                 ? "; /proc/sys must be writable for the daemon (a unit's ProtectKernelTunables= must be off)" : "");
+                   ? "; /proc/sys must be writable for the daemon (a unit's ProtectKernelTunables= must be off)"
+                   : "");
   return FALSE;
 }
 
@@ -54,7 +57,8 @@ write_value (const char *path, const char *value, GError **error)
 static gboolean
 fit (const VrSysctl *sysctl)
 {
-  return g_str_has_prefix (sysctl->path, "net/") && strstr (sysctl->path, "/../") == NULL && !g_str_has_suffix (sysctl->path, "/..");
+  return g_str_has_prefix (sysctl->path, "net/") && strstr (sysctl->path, "/../") == NULL
+         && !g_str_has_suffix (sysctl->path, "/..");
 }
 
 /* What is there other than wanted: remembers its value. TRUE: it is to be written. */
@@ -65,8 +69,9 @@ remember (VrSync *sync, const VrSysctl *sysctl)
 
   if (!fit (sysctl))
     {
-      vr_trouble_take (sync->trouble, g_error_new (VR_KERNEL_ERROR, VR_KERNEL_ERROR_SYSCTL,
-                                                   "malformed item: sysctl %s: only paths under net/ are set", sysctl->path));
+      vr_trouble_take (sync->trouble,
+                       g_error_new (VR_KERNEL_ERROR, VR_KERNEL_ERROR_SYSCTL,
+                                    "malformed item: sysctl %s: only paths under net/ are set", sysctl->path));
       return FALSE;
     }
   value = read_value (sysctl->path);

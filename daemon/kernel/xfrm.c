@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * XFRM interfaces. An interface is bound to its security associations by if_id alone: it names no underlying device, so it stays when
- * the underlay's interfaces come and go. It gets no link-local address of its own: its peer could do nothing with one, and the kernel's
- * router solicitations and listener reports would only be dropped, and counted, over there.
+ * XFRM interfaces. An interface is bound to its security associations by if_id alone: it names no underlying device, so
+ * it stays when the underlay's interfaces come and go. It gets no link-local address of its own: its peer could do
+ * nothing with one, and the kernel's router solicitations and listener reports would only be dropped, and counted, over
+ * there.
  */
 #include "xfrm.h"
 
@@ -80,7 +81,8 @@ explain (GPtrArray *batch, const char *name, guint32 if_id, GError **error)
   if (create->result == EOPNOTSUPP)
     g_prefix_error (error, "this kernel has no XFRM interfaces (CONFIG_XFRM_INTERFACE, modprobe xfrm_interface): ");
   else if (create->result == EEXIST)
-    g_prefix_error (error, "another interface has the if_id 0x%x of %s; find it with \"ip -d link show type xfrm\": ", if_id, name);
+    g_prefix_error (
+        error, "another interface has the if_id 0x%x of %s; find it with \"ip -d link show type xfrm\": ", if_id, name);
 }
 
 /* FALSE: the name cannot be a tunnel's. */
@@ -90,12 +92,14 @@ check_name (const char *name, GError **error)
   if (g_str_has_prefix (name, VR_LINK_PREFIX) && strlen (name) < IFNAMSIZ)
     return TRUE;
   g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK,
-               "interface \"%s\" is not virt-relay's: its interfaces are called %s…, at most %d characters", name, VR_LINK_PREFIX, IFNAMSIZ - 1);
+               "interface \"%s\" is not virt-relay's: its interfaces are called %s…, at most %d characters", name,
+               VR_LINK_PREFIX, IFNAMSIZ - 1);
   return FALSE;
 }
 
 gboolean
-vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, const char *alias, gboolean *made, GError **error)
+vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, const char *alias, gboolean *made,
+                GError **error)
 {
   const VrLink         *link = vr_links_by_name (links, name);
   g_autoptr (GPtrArray) batch = vr_batch_new ();
@@ -107,7 +111,8 @@ vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, c
     return FALSE;
   if (strlen (alias) >= IFALIASZ)
     {
-      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "interface %s: the alias is over %d characters", name, IFALIASZ - 1);
+      g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK, "interface %s: the alias is over %d characters", name,
+                   IFALIASZ - 1);
       return FALSE;
     }
   if (link != NULL && link->if_id == if_id && link->up && g_strcmp0 (link->alias, alias) == 0)

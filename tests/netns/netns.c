@@ -102,9 +102,10 @@ sh_out (const char *format, ...)
 char *
 dump_all (void)
 {
-  return sh_out ("ip route show table all; ip -6 route show table all; ip rule; ip -6 rule; "
-                 "for f in -4 -6; do ip $f neigh show nud permanent; ip $f neigh show proxy; done; "
-                 "bridge fdb show | grep static; nft list tables | sort | while read -r t; do nft list $t; done; ip -o link show | cut -d: -f2");
+  return sh_out (
+      "ip route show table all; ip -6 route show table all; ip rule; ip -6 rule; "
+      "for f in -4 -6; do ip $f neigh show nud permanent; ip $f neigh show proxy; done; "
+      "bridge fdb show | grep static; nft list tables | sort | while read -r t; do nft list $t; done; ip -o link show | cut -d: -f2");
 }
 
 void
@@ -114,7 +115,8 @@ assert_same (const char *now, const char *before)
 
   for (guint i = 0; a[i] != NULL || b[i] != NULL; i++)
     if (g_strcmp0 (a[i], b[i]) != 0)
-      g_error ("line %u was \"%s\" and is now \"%s\"", i + 1, b[i] != NULL ? b[i] : "(none)", a[i] != NULL ? a[i] : "(none)");
+      g_error ("line %u was \"%s\" and is now \"%s\"", i + 1, b[i] != NULL ? b[i] : "(none)",
+               a[i] != NULL ? a[i] : "(none)");
 }
 
 /* ---- plans ---- */
@@ -442,9 +444,11 @@ udp_open (const char *host, const char *address, guint16 port)
   g_assert_cmpint (fd, >=, 0);
   /* An address that the host does not have may be a sender's all the same; and every ICMP error is to be seen. */
   if (native.ss_family == AF_INET)
-    failed = setsockopt (fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) | setsockopt (fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+    failed = setsockopt (fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on)
+             | setsockopt (fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
   else
-    failed = setsockopt (fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof on) | setsockopt (fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+    failed = setsockopt (fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof on)
+             | setsockopt (fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
   g_assert_cmpint (failed, ==, 0);
   g_assert_cmpint (bind (fd, (struct sockaddr *) &native, size), ==, 0);
   return fd;

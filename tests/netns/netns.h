@@ -2,8 +2,9 @@
 /*
  * What the tests of this folder share: namespaces of their own, plans written as text, the tools, packets.
  *
- * A test program runs in a mount namespace of its own with an empty /run, and each of its tests in a new network namespace, which has
- * nothing but lo. Other namespaces ("hosts") are made by name and entered for a moment to open a socket in them.
+ * A test program runs in a mount namespace of its own with an empty /run, and each of its tests in a new network
+ * namespace, which has nothing but lo. Other namespaces ("hosts") are made by name and entered for a moment to open a
+ * socket in them.
  */
 #pragma once
 
@@ -60,7 +61,8 @@ socklen_t address_of (const char *address, guint16 port, struct sockaddr_storage
 /* A bound, non-blocking datagram socket in a host; "" is the test's own namespace. */
 int  udp_open (const char *host, const char *address, guint16 port);
 void udp_send (int fd, const char *address, guint16 port, const char *text);
-/* Waits for the next datagram and asserts that it is `text`. Order is kept on the way, so what came before `text` would be seen. */
+/* Waits for the next datagram and asserts that it is `text`. Order is kept on the way, so what came before `text` would
+ * be seen. */
 void udp_expect (int fd, const char *text);
 int  udp_error (int fd); /* waits for the error that an ICMP message left on a connected socket */
 

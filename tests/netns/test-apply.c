@@ -71,7 +71,8 @@ listen_to (int bus, const int *groups, guint n)
   g_assert_nonnull (socket);
   g_assert_cmpint (mnl_socket_bind (socket, 0, MNL_SOCKET_AUTOPID), ==, 0);
   for (guint i = 0; i < n; i++)
-    g_assert_cmpint (mnl_socket_setsockopt (socket, NETLINK_ADD_MEMBERSHIP, (gpointer) &groups[i], sizeof groups[i]), ==, 0);
+    g_assert_cmpint (mnl_socket_setsockopt (socket, NETLINK_ADD_MEMBERSHIP, (gpointer) &groups[i], sizeof groups[i]), ==,
+                     0);
   return socket;
 }
 
@@ -118,7 +119,8 @@ test_everything (void)
 static void
 test_idempotent (void)
 {
-  static const int route_groups[] = { RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_LINK };
+  static const int route_groups[]
+      = { RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_LINK };
   static const int nft_groups[] = { NFNLGRP_NFTABLES };
   g_autoptr (VrKernel) kernel = NULL;
   g_autofree char *first = NULL, *second = NULL;
@@ -169,7 +171,8 @@ test_flush (void)
   g_assert_no_error (error);
   after = dump_all ();
   assert_same (after, before);
-  delay = sh_out ("cat /proc/sys/net/ipv4/neigh/br0/proxy_delay /proc/sys/net/ipv6/conf/br0/proxy_ndp; ls /run/virt-relay");
+  delay
+      = sh_out ("cat /proc/sys/net/ipv4/neigh/br0/proxy_delay /proc/sys/net/ipv6/conf/br0/proxy_ndp; ls /run/virt-relay");
   g_assert_cmpstr (delay, ==, "80\n0\n");
 }
 
@@ -358,7 +361,8 @@ test_one_fails (void)
                          "route 10.9.1.100/32 dev br0 table 30321 metric 10\n"
                          "sysctl net/ipv4/neigh/br0/proxy_delay = nonsense\n"
                          "sysctl net/ipv6/conf/br0/proxy_ndp = 1\n", &changes);
-  g_assert_nonnull (strstr (message, "cannot set sysctl net/ipv4/neigh/br0/proxy_delay = nonsense: Invalid argument (and 2 more)"));
+  g_assert_nonnull (
+      strstr (message, "cannot set sysctl net/ipv4/neigh/br0/proxy_delay = nonsense: Invalid argument (and 2 more)"));
   g_assert_nonnull (strstr (changes, "+ element inet guest4 { 10.9.1.100 }"));
   g_assert_nonnull (strstr (changes, "+ route 10.9.1.100/32 dev br0 table 30321 metric 10"));
   g_assert_nonnull (strstr (changes, "+ sysctl net/ipv6/conf/br0/proxy_ndp = 1"));

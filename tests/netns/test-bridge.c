@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What happens on a bridge when guests moved: frames to MACs that are not there any more, questions for addresses that are elsewhere,
- * and announcements. The test's own namespace is the host, with a guest and a neighbour on its bridge and a peer behind a veth in a
- * tunnel's place. Every test runs for IPv4 and IPv6.
+ * What happens on a bridge when guests moved: frames to MACs that are not there any more, questions for addresses that
+ * are elsewhere, and announcements. The test's own namespace is the host, with a guest and a neighbour on its bridge and
+ * a peer behind a veth in a tunnel's place. Every test runs for IPv4 and IPv6.
  */
 #include "netns.h"
 
@@ -42,14 +42,16 @@ make_world (World *w, const Family *v)
   host_new ("neighbour");
   host_new ("peer");
   sh ("ip link add br0 address " BRIDGE_MAC " type bridge && ip link set br0 up && "
-      "ip link add tap0 type veth peer name eth0 netns guest address " GUEST_MAC " && ip link set tap0 master br0 up && ip -n guest link set eth0 up && "
+      "ip link add tap0 type veth peer name eth0 netns guest address " GUEST_MAC
+      " && ip link set tap0 master br0 up && ip -n guest link set eth0 up && "
       "ip link add tap1 type veth peer name eth0 netns neighbour && ip link set tap1 master br0 up && ip -n neighbour link set eth0 up && "
       "ip link add vr-h1 address 02:00:00:00:00:0a type veth peer name eth0 netns peer address 02:00:00:00:00:0a && "
       "ip link set vr-h1 arp off up && ip -n peer link set eth0 arp off up");
   /* guest and neighbour are in one network, 24 or 64 bits long, whose gateway they use */
   sh ("ip -n guest addr add %s/%s dev eth0 %s && ip -n guest %s route add default via %s && "
       "ip -n neighbour addr add %s/%s dev eth0 %s && ip -n neighbour %s route add default via %s",
-      v->guest, *v->digit == '4' ? "24" : "64", v->nodad, v->ip, v->gateway, v->neighbour, *v->digit == '4' ? "24" : "64", v->nodad, v->ip, v->gateway);
+      v->guest, *v->digit == '4' ? "24" : "64", v->nodad, v->ip, v->gateway, v->neighbour, *v->digit == '4' ? "24" : "64",
+      v->nodad, v->ip, v->gateway);
   for (guint i = 0; i < 2; i++)
     sh ("ip -n peer addr add %s/%s dev lo %s", i == 0 ? v->peer : v->left, v->length, v->nodad);
   sh ("ip -n peer %s route add default dev eth0", v->ip);
@@ -82,9 +84,11 @@ away_plan (const Family *v, const char *more)
 
   return g_strdup_printf ("route %s dev vr-h1 table 77 metric 10\nrule%s 7620 from %s/%s to all iif br0 lookup 77\n"
                           "route %s/%s dev br0 table 30321 metric 10\nrule%s 7610 from all to all iif any lookup 30321\n"
-                          "neighbour %s lladdr " GUEST_MAC " dev br0\nforwarding " GUEST_MAC " dev tap0\nelement inet bridge { \"br0\" }\n"
+                          "neighbour %s lladdr " GUEST_MAC " dev br0\nforwarding " GUEST_MAC
+                          " dev tap0\nelement inet bridge { \"br0\" }\n"
                           "element inet peer-homed%s { \"vr-h1\" . %s }\n%s",
-                          *six ? "::/0" : "0.0.0.0/0", six, v->guest, v->length, v->guest, v->length, six, v->guest, v->digit, v->guest, more);
+                          *six ? "::/0" : "0.0.0.0/0", six, v->guest, v->length, v->guest, v->length, six, v->guest,
+                          v->digit, v->guest, more);
 }
 
 static void
@@ -106,7 +110,8 @@ check_gateway (World *w)
   const Family    *v = w->v;
   g_autofree char *without = away_plan (v, "");
   g_autofree char *with = away_plan (v, "element bridge gateway { \"tap0\" : " BRIDGE_MAC " }\n");
-  int guest = udp_open ("guest", v->guest, PORT), peer = udp_open ("peer", v->peer, PORT), left = udp_open ("peer", v->left, PORT);
+  int guest = udp_open ("guest", v->guest, PORT), peer = udp_open ("peer", v->peer, PORT),
+      left = udp_open ("peer", v->left, PORT);
 
   know ("guest", v, v->gateway, OLD_GATEWAY_MAC);
   know ("guest", v, v->left, OLD_NEIGHBOUR_MAC);
@@ -136,9 +141,11 @@ check_moved (World *w)
 {
   const Family    *v = w->v;
   const char      *six = *v->digit == '6' ? "6" : "";
-  g_autofree char *without = g_strdup_printf ("route %s/%s dev vr-h1 table 30321 metric 10\nrule%s 7610 from all to all iif any lookup 30321\n",
-                                              v->left, v->length, six);
-  g_autofree char *with = g_strconcat (without, "element bridge moved { " OLD_NEIGHBOUR_MAC " : " BRIDGE_MAC " }\n", NULL);
+  g_autofree char *without = g_strdup_printf (
+      "route %s/%s dev vr-h1 table 30321 metric 10\nrule%s 7610 from all to all iif any lookup 30321\n", v->left,
+      v->length, six);
+  g_autofree char *with
+      = g_strconcat (without, "element bridge moved { " OLD_NEIGHBOUR_MAC " : " BRIDGE_MAC " }\n", NULL);
   int neighbour = udp_open ("neighbour", v->neighbour, PORT), left = udp_open ("peer", v->left, PORT);
 
   know ("neighbour", v, v->left, OLD_NEIGHBOUR_MAC);
@@ -163,10 +170,13 @@ check_old_gateway (World *w)
 {
   const Family    *v = w->v;
   const char      *six = *v->digit == '6' ? "6" : "";
-  g_autofree char *plan = g_strdup_printf ("route %s/%s dev vr-h1 table 30321 metric 10\nrule%s 7610 from all to all iif any lookup 30321\n"
-                                           "element bridge old-gateway { " OLD_GATEWAY_MAC " : " BRIDGE_MAC " }\n"
-                                           "element bridge guest-tap { \"tap0\" }\n", v->peer, v->length, six);
-  int guest = udp_open ("guest", v->guest, PORT), neighbour = udp_open ("neighbour", v->neighbour, PORT), peer = udp_open ("peer", v->peer, PORT);
+  g_autofree char *plan
+      = g_strdup_printf ("route %s/%s dev vr-h1 table 30321 metric 10\nrule%s 7610 from all to all iif any lookup 30321\n"
+                         "element bridge old-gateway { " OLD_GATEWAY_MAC " : " BRIDGE_MAC " }\n"
+                         "element bridge guest-tap { \"tap0\" }\n",
+                         v->peer, v->length, six);
+  int guest = udp_open ("guest", v->guest, PORT), neighbour = udp_open ("neighbour", v->neighbour, PORT),
+      peer = udp_open ("peer", v->peer, PORT);
 
   know ("guest", v, v->gateway, OLD_GATEWAY_MAC);
   know ("neighbour", v, v->gateway, OLD_GATEWAY_MAC);
@@ -190,12 +200,15 @@ static void
 check_proxy (World *w)
 {
   const Family    *v = w->v;
-  g_autofree char *more = g_strdup_printf ("proxy %s dev br0\nproxy %s dev br0\nsysctl net/ipv%s/neigh/br0/proxy_delay = 0\n%s",
-                                           v->gateway, v->left, v->digit, *v->digit == '6' ? "sysctl net/ipv6/conf/br0/proxy_ndp = 1\n" : "");
-  g_autofree char *route = g_strdup_printf ("%sroute %s/%s dev vr-h1 table 30321 metric 10\nroute %s/%s dev vr-h1 table 30321 metric 10\n",
-                                            more, v->gateway, v->length, v->left, v->length);
+  g_autofree char *more
+      = g_strdup_printf ("proxy %s dev br0\nproxy %s dev br0\nsysctl net/ipv%s/neigh/br0/proxy_delay = 0\n%s", v->gateway,
+                         v->left, v->digit, *v->digit == '6' ? "sysctl net/ipv6/conf/br0/proxy_ndp = 1\n" : "");
+  g_autofree char *route
+      = g_strdup_printf ("%sroute %s/%s dev vr-h1 table 30321 metric 10\nroute %s/%s dev vr-h1 table 30321 metric 10\n",
+                         more, v->gateway, v->length, v->left, v->length);
   g_autofree char *plan = away_plan (v, route), *known = NULL;
-  int guest = udp_open ("guest", v->guest, PORT), peer = udp_open ("peer", v->peer, PORT), left = udp_open ("peer", v->left, PORT);
+  int guest = udp_open ("guest", v->guest, PORT), peer = udp_open ("peer", v->peer, PORT),
+      left = udp_open ("peer", v->left, PORT);
 
   apply_quietly (w, plan);
   udp_send (guest, v->peer, PORT, "by the gateway");
@@ -245,9 +258,11 @@ static void
 check_announce (World *w)
 {
   const Family    *v = w->v;
-  g_autofree char *plan = g_strdup_printf ("announce %s at " BRIDGE_MAC " on br0\nannounce %s at " GUEST_MAC " on br0\n", v->left, v->guest);
+  g_autofree char *plan = g_strdup_printf ("announce %s at " BRIDGE_MAC " on br0\nannounce %s at " GUEST_MAC " on br0\n",
+                                           v->left, v->guest);
 
-  sh ("for a in %s %s; do ip -n neighbour %s neigh add $a lladdr 52:54:00:00:00:99 nud reachable dev eth0; done", v->left, v->guest, v->ip);
+  sh ("for a in %s %s; do ip -n neighbour %s neigh add $a lladdr 52:54:00:00:00:99 nud reachable dev eth0; done", v->left,
+      v->guest, v->ip);
   apply_quietly (w, plan);
   expect_known (v, v->left, BRIDGE_MAC);
   expect_known (v, v->guest, GUEST_MAC);
@@ -275,7 +290,8 @@ check_announce_later (World *w)
   const Family    *v = w->v;
   g_autofree char *plan = g_strdup_printf ("announce %s at " BRIDGE_MAC " on br0\n", v->left);
 
-  sh ("ip -n neighbour %s neigh add %s lladdr 52:54:00:00:00:99 nud reachable dev eth0; ip link set br0 down", v->ip, v->left);
+  sh ("ip -n neighbour %s neigh add %s lladdr 52:54:00:00:00:99 nud reachable dev eth0; ip link set br0 down", v->ip,
+      v->left);
   apply_quietly (w, plan);
   sh ("ip link set br0 up");
   apply_quietly (w, plan);

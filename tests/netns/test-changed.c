@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The "changed" signal: when somebody else alters what is ours, or links change; and never for what this object does itself. */
+/* The "changed" signal: when somebody else alters what is ours, or links change; and never for what this object does
+ * itself. */
 #include "netns.h"
 
 #include <string.h>
@@ -158,8 +159,9 @@ test_rule_inserted (void)
 static void
 test_forward_moved (void)
 {
-  check_mended ("ip link add tap1 type veth peer name guest1; ip link set tap1 master br0 up; "
-                "bridge fdb replace 52:54:00:00:00:01 dev tap1 master static; ip link set tap1 nomaster; ip link del tap1");
+  check_mended (
+      "ip link add tap1 type veth peer name guest1; ip link set tap1 master br0 up; "
+      "bridge fdb replace 52:54:00:00:00:01 dev tap1 master static; ip link set tap1 nomaster; ip link del tap1");
 }
 
 /* What this object does itself is no change: one that reacts to the signal by applying would never rest. */
@@ -264,7 +266,8 @@ test_link_down (void)
   tear_down (&f);
 }
 
-/* More notifications than the queue holds: they are lost, which is noticed, and what they told of is known all the same. */
+/* More notifications than the queue holds: they are lost, which is noticed, and what they told of is known all the same.
+ */
 static void
 test_overflow (void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The nftables tables as such: how elements change, and when a table is made anew. What they do to packets is in test-packets.c. */
+/* The nftables tables as such: how elements change, and when a table is made anew. What they do to packets is in
+ * test-packets.c. */
 #include "netns.h"
 
 #include <nftables/libnftables.h>
@@ -54,7 +55,8 @@ static void
 test_map_data (void)
 {
   g_autoptr (VrKernel) kernel = new_kernel ();
-  g_autofree char *first = apply (kernel, "element bridge gateway { \"tap0\" : 02:00:00:00:00:01 }\n"), *second = NULL, *map = NULL;
+  g_autofree char *first = apply (kernel, "element bridge gateway { \"tap0\" : 02:00:00:00:00:01 }\n"), *second = NULL,
+                  *map = NULL;
 
   second = apply (kernel, "element bridge gateway { \"tap0\" : 02:00:00:00:00:02 }\n");
   g_assert_cmpstr (second, ==, "+ element bridge gateway { \"tap0\" : 02:00:00:00:00:02 }\n"
@@ -102,7 +104,8 @@ test_other_version (void)
       "nft add chain inet virt-relay forward '{ type filter hook forward priority 0; policy drop; }'");
   kernel = new_kernel ();
   changes = apply (kernel, plan);
-  g_assert_cmpstr (changes, ==, "+ element inet guest4 { 10.9.1.100 }\n+ table bridge virt-relay\n+ table inet virt-relay");
+  g_assert_cmpstr (changes, ==,
+                   "+ element inet guest4 { 10.9.1.100 }\n+ table bridge virt-relay\n+ table inet virt-relay");
   sh ("! nft list ruleset | grep -E 'policy drop|set old'");
   expect_elements ("inet virt-relay guest4", "elements = { 10.9.1.100 }");
 }
@@ -124,7 +127,8 @@ test_kept (void)
   g_assert_cmpstr (after, ==, before);
 }
 
-/* Somebody holds a table of our name for himself: that is named, and everything else is done. Once it is gone, ours is made. */
+/* Somebody holds a table of our name for himself: that is named, and everything else is done. Once it is gone, ours is
+ * made. */
 static void
 test_table_taken (void)
 {
@@ -153,7 +157,8 @@ test_no_such_set (void)
 {
   g_autoptr (VrKernel) kernel = new_kernel ();
   g_autofree char *changes = NULL;
-  g_autofree char *message = apply_error (kernel, "element inet nonsense { 10.9.1.100 }\nelement inet guest4 { 10.9.1.100 }\n", &changes);
+  g_autofree char *message
+      = apply_error (kernel, "element inet nonsense { 10.9.1.100 }\nelement inet guest4 { 10.9.1.100 }\n", &changes);
 
   g_assert_cmpstr (message, ==, "malformed item: element inet nonsense { 10.9.1.100 }: there is no such set");
   expect_elements ("inet virt-relay guest4", "elements = { 10.9.1.100 }");
@@ -168,7 +173,8 @@ test_many (void)
   g_autofree char *first = NULL, *second = NULL, *count = NULL;
 
   for (guint i = 0; i < 4000; i++)
-    g_string_append_printf (plan, "element inet guest4 { 10.9.%u.%u }\nelement inet peer-net4 { \"vr-h%u\" . 10.%u.%u.0/24 }\n",
+    g_string_append_printf (plan,
+                            "element inet guest4 { 10.9.%u.%u }\nelement inet peer-net4 { \"vr-h%u\" . 10.%u.%u.0/24 }\n",
                             i / 250, i % 250 + 1, i % 7, i / 250, i % 250);
   first = apply (kernel, plan->str);
   g_string_append (plan, "element inet guest4 { 10.10.0.1 }\n");

@@ -30,8 +30,8 @@ typedef struct {
 static const Family families[] = {
   { "4", "-4", "10.9.1.100", "10.9.2.7", "10.9.3.7", "192.0.2.9", "10.9.1.1", "10.9.1.60", "10.9.2.50", "10.77.0.1",
     "10.9.2.0/24", "10.9.3.0/24", "10.9.1.0/24", "32" },
-  { "6", "-6", "fd00:9:1::100", "fd00:9:2::7", "fd00:9:3::7", "2001:db8::9", "fd00:9:1::1", "fd00:9:1::60", "fd00:9:2::50", "fd77::1",
-    "fd00:9:2::/64", "fd00:9:3::/64", "fd00:9:1::/64", "128" },
+  { "6", "-6", "fd00:9:1::100", "fd00:9:2::7", "fd00:9:3::7", "2001:db8::9", "fd00:9:1::1", "fd00:9:1::60",
+    "fd00:9:2::50", "fd77::1", "fd00:9:2::/64", "fd00:9:3::/64", "fd00:9:1::/64", "128" },
 };
 
 typedef struct {
@@ -82,11 +82,17 @@ base_plan (const Family *v)
   g_string_append_printf (plan, "element inet guest%s { %s }\nelement inet guest%s { %s }\nelement inet guest%s { %s }\n",
                           d, v->guest, d, v->gone, d, v->visitor);
   g_string_append_printf (plan, "element inet here%s { %s }\nelement inet here%s { %s }\n", d, v->gone, d, v->visitor);
-  g_string_append_printf (plan, "element inet relay%s { %s }\nelement inet peer-owned%s { \"vr-p2\" . %s }\n", d, v->gone, d, v->gone);
-  g_string_append_printf (plan, "element inet away%s { %s }\nelement inet peer-homed%s { \"vr-p1\" . %s }\n", d, v->visitor, d, v->visitor);
-  g_string_append_printf (plan, "element inet peer-net%s { \"vr-p1\" . %s }\nelement inet peer-net%s { \"vr-p2\" . %s }\n", d, v->network1, d, v->network2);
-  g_string_append_printf (plan, "element inet remote-net%s { %s }\nelement inet remote-net%s { %s }\n", d, v->network1, d, v->network2);
-  g_string_append_printf (plan, "route %s dev vr-p1 table 30323 metric 10\nroute %s dev vr-p2 table 30323 metric 10\n", v->network1, v->network2);
+  g_string_append_printf (plan, "element inet relay%s { %s }\nelement inet peer-owned%s { \"vr-p2\" . %s }\n", d, v->gone,
+                          d, v->gone);
+  g_string_append_printf (plan, "element inet away%s { %s }\nelement inet peer-homed%s { \"vr-p1\" . %s }\n", d,
+                          v->visitor, d, v->visitor);
+  g_string_append_printf (plan,
+                          "element inet peer-net%s { \"vr-p1\" . %s }\nelement inet peer-net%s { \"vr-p2\" . %s }\n", d,
+                          v->network1, d, v->network2);
+  g_string_append_printf (plan, "element inet remote-net%s { %s }\nelement inet remote-net%s { %s }\n", d, v->network1, d,
+                          v->network2);
+  g_string_append_printf (plan, "route %s dev vr-p1 table 30323 metric 10\nroute %s dev vr-p2 table 30323 metric 10\n",
+                          v->network1, v->network2);
   g_string_append_printf (plan, "rule%s 7630 from all to all iif any lookup 30323\n", *d == '6' ? "6" : "");
   g_string_append_printf (plan, "rule%s 7610 from all to all iif any lookup 30321\n", *d == '6' ? "6" : "");
   g_string_append_printf (plan, "route %s/%s dev br0 table 30321 metric 10\nroute %s/%s dev br0 table 30321 metric 10\n",
@@ -241,7 +247,8 @@ test_relay (void)
   for_both (check_relay);
 }
 
-/* A guest's packets do not leave in clear, whatever the routes say: not those that are passed on, and not the host's own. */
+/* A guest's packets do not leave in clear, whatever the routes say: not those that are passed on, and not the host's own.
+ */
 static void
 check_guest_in_clear (World *w)
 {
@@ -251,7 +258,8 @@ check_guest_in_clear (World *w)
   int outside, own;
 
   apply_with (w, "");
-  sh ("ip -n outside addr add %s/%s dev lo; ip %s route add %s/%s via %s", v->gone, v->length, v->ip, v->gone, v->length, v->outside);
+  sh ("ip -n outside addr add %s/%s dev lo; ip %s route add %s/%s via %s", v->gone, v->length, v->ip, v->gone, v->length,
+      v->outside);
   outside = udp_open ("outside", v->gone, PORT);
   send_from ("p1", v->p1, v->gone, "in clear");
   send_from ("guest", v->guest, v->gone, "in clear");
@@ -262,8 +270,8 @@ check_guest_in_clear (World *w)
   g_assert_cmpint (errno, ==, EPERM);
   expect_counter (w->kernel, "guest-in-clear", 3);
   /* on the bridge it may: the same address, if it is there */
-  sh ("ip %s route replace %s/%s dev br0; ip -n guest addr add %s/%s dev eth0 %s", v->ip, v->gone, v->length, v->gone, v->length,
-      *v->digit == '6' ? "nodad" : "");
+  sh ("ip %s route replace %s/%s dev br0; ip -n guest addr add %s/%s dev eth0 %s", v->ip, v->gone, v->length, v->gone,
+      v->length, *v->digit == '6' ? "nodad" : "");
   close (outside);
   outside = udp_open ("guest", v->gone, PORT);
   send_from ("p1", v->p1, v->gone, "on the bridge");
@@ -308,12 +316,13 @@ static void
 check_away (World *w)
 {
   const Family    *v = w->v;
-  g_autofree char *plan = g_strdup_printf ("route %s dev vr-p1 table 77 metric 10\nrule%s 7620 from %s/%s to all iif br0 lookup 77\n",
-                                           *v->digit == '6' ? "::/0" : "0.0.0.0/0", *v->digit == '6' ? "6" : "", v->visitor, v->length);
+  g_autofree char *plan
+      = g_strdup_printf ("route %s dev vr-p1 table 77 metric 10\nrule%s 7620 from %s/%s to all iif br0 lookup 77\n",
+                         *v->digit == '6' ? "::/0" : "0.0.0.0/0", *v->digit == '6' ? "6" : "", v->visitor, v->length);
   int world, outside;
 
-  sh ("ip -n guest addr add %s/%s dev eth0 %s; ip -n p1 addr add %s/%s dev lo", v->visitor, v->length, *v->digit == '6' ? "nodad" : "",
-      v->stranger, v->length);
+  sh ("ip -n guest addr add %s/%s dev eth0 %s; ip -n p1 addr add %s/%s dev lo", v->visitor, v->length,
+      *v->digit == '6' ? "nodad" : "", v->stranger, v->length);
   apply_with (w, "");
   outside = udp_open ("outside", v->outside, PORT);
   send_from ("guest", v->visitor, v->outside, "in clear");
@@ -335,19 +344,22 @@ test_away (void)
   for_both (check_away);
 }
 
-/* Flows of which one half may pass elsewhere are not tracked, in either direction; a guest's with the world are, at its home. */
+/* Flows of which one half may pass elsewhere are not tracked, in either direction; a guest's with the world are, at its
+ * home. */
 static void
 check_untracked (World *w)
 {
   const Family    *v = w->v;
-  g_autofree char *route = relay_route (v), *more = g_strdup_printf ("%selement inet untracked%s { %s }\n", route, v->digit, v->gone);
+  g_autofree char *route = relay_route (v),
+                  *more = g_strdup_printf ("%selement inet untracked%s { %s }\n", route, v->digit, v->gone);
   g_autofree char *counted = NULL;
   int gone, peer, outside;
 
   sh ("ip -n p2 addr add %s/%s dev lo; nft -f - <<X\n"
       "table inet witness {\n counter tracked { }\n counter untracked { }\n"
       " chain forward {\n  type filter hook forward priority 10;\n  meta l4proto udp ct state untracked counter name untracked\n"
-      "  meta l4proto udp ct state != untracked counter name tracked\n }\n}\nX\n", v->gone, v->length);
+      "  meta l4proto udp ct state != untracked counter name tracked\n }\n}\nX\n",
+      v->gone, v->length);
   apply_with (w, more);
   gone = udp_open ("p2", v->gone, PORT);
   peer = udp_open ("p1", v->p1, PORT);
@@ -378,9 +390,10 @@ static void
 check_unreachable (World *w)
 {
   const Family    *v = w->v;
-  g_autofree char *plan = g_strdup_printf ("route %s/%s dev tap9 table 30321 metric 10\nroute unreachable %s/%s table 30321 metric 4000\n"
-                                           "neighbour %s lladdr 52:54:00:00:00:01 dev tap9\nelement inet bridge { \"tap9\" }\n",
-                                           v->gone, v->length, v->gone, v->length, v->gone);
+  g_autofree char *plan
+      = g_strdup_printf ("route %s/%s dev tap9 table 30321 metric 10\nroute unreachable %s/%s table 30321 metric 4000\n"
+                         "neighbour %s lladdr 52:54:00:00:00:01 dev tap9\nelement inet bridge { \"tap9\" }\n",
+                         v->gone, v->length, v->gone, v->length, v->gone);
   struct sockaddr_storage native;
   int fd, error;
 

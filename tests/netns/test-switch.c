@@ -44,12 +44,14 @@ static void
 expect_dev (const char *dev)
 {
   g_autofree char *routes = sh_out ("ip route show table 30321 metric 10; ip -6 route show table 30321 metric 10");
-  g_autofree char *want = g_strdup_printf ("10.9.1.100 dev %s proto 118 scope link \nfd00:9:1::100 dev %s proto 118 pref medium\n", dev, dev);
+  g_autofree char *want = g_strdup_printf (
+      "10.9.1.100 dev %s proto 118 scope link \nfd00:9:1::100 dev %s proto 118 pref medium\n", dev, dev);
 
   g_assert_cmpstr (routes, ==, want);
 }
 
-/* There and back, as often as wanted; the plan that says the same then changes nothing, and nobody is told that something changed. */
+/* There and back, as often as wanted; the plan that says the same then changes nothing, and nobody is told that something
+ * changed. */
 static void
 test_commit (void)
 {

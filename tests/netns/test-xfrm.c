@@ -150,17 +150,19 @@ make_esp (void)
       "ip -n guest -6 route add fd00:9:1::1 dev eth0 && ip -n guest -6 route add default via fd00:9:1::1");
   for (guint i = 0; i < G_N_ELEMENTS (ends); i++)
     {
-      const char *ip = ends[i][0], *own = ends[i][1], *other = ends[i][2], *id = ends[i][3], *in = ends[i][4], *out = ends[1 - i][4];
+      const char *ip = ends[i][0], *own = ends[i][1], *other = ends[i][2], *id = ends[i][3], *in = ends[i][4],
+                 *out = ends[1 - i][4];
       const char *key = "0x000102030405060708090a0b0c0d0e0f10111213";
 
       for (guint k = 0; k < 2; k++)
-        sh ("%s xfrm state add src %s dst %s proto esp spi %s reqid 1 mode tunnel if_id %s flag af-unspec aead 'rfc4106(gcm(aes))' %s 128", ip,
-            k == 0 ? own : other, k == 0 ? other : own, k == 0 ? out : in, id, key);
+        sh ("%s xfrm state add src %s dst %s proto esp spi %s reqid 1 mode tunnel if_id %s flag af-unspec aead 'rfc4106(gcm(aes))' %s 128",
+            ip, k == 0 ? own : other, k == 0 ? other : own, k == 0 ? out : in, id, key);
       for (guint k = 0; k < 2; k++)
         {
           const char *any = k == 0 ? "0.0.0.0/0" : "::/0";
 
-          sh ("%s xfrm policy add src %s dst %s dir out if_id %s tmpl src %s dst %s proto esp reqid 1 mode tunnel", ip, any, any, id, own, other);
+          sh ("%s xfrm policy add src %s dst %s dir out if_id %s tmpl src %s dst %s proto esp reqid 1 mode tunnel", ip,
+              any, any, id, own, other);
           sh ("for d in in fwd; do %s xfrm policy add src %s dst %s dir $d if_id %s tmpl src %s dst %s proto esp reqid 1 mode tunnel; done",
               ip, any, any, id, other, own);
         }
@@ -168,8 +170,8 @@ make_esp (void)
 }
 
 /*
- * Through ESP, with the real interface: the inside of a packet passes the filter's last chain a second time on its way to the underlay, and is
- * not taken for one that leaves in clear. Inwards the checks see the interface that it came out of.
+ * Through ESP, with the real interface: the inside of a packet passes the filter's last chain a second time on its way to
+ * the underlay, and is not taken for one that leaves in clear. Inwards the checks see the interface that it came out of.
  */
 static void
 test_esp (void)
@@ -198,7 +200,8 @@ test_esp (void)
   changes = apply (kernel, plan);
   for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
     {
-      int guest = udp_open ("guest", pairs[i][0], 4000), far = udp_open ("peer", pairs[i][1], 4000), stranger = udp_open ("peer", pairs[i][2], 4000);
+      int guest = udp_open ("guest", pairs[i][0], 4000), far = udp_open ("peer", pairs[i][1], 4000),
+          stranger = udp_open ("peer", pairs[i][2], 4000);
 
       udp_send (guest, pairs[i][1], 4000, "through ESP");
       udp_expect (far, "through ESP");
