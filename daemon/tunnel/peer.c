@@ -4,7 +4,8 @@
  * what others see (up, trouble) is brought up to date. Actions are commands to charon, whose answers come later and change facts.
  *
  * charon's events only say that it is time to look: the list of SAs is what counts. A timer looks every 5 s in any case, and more
- * often while something is expected to happen.
+ * often while something is expected to happen. A charon that ends takes its SAs down and can be asked no more; then what its last events
+ * said counts. One that is killed says nothing, and leaves its SAs in the kernel.
  *
  * Answers outlive the peer: each pending command holds a reference, and finds it detached.
  */
@@ -146,6 +147,40 @@ vr_peer_look (VrPeer *peer)
   peer->looking = TRUE;
   peer->looked_at = g_get_monotonic_time ();
   vr_vici_list_sas (peer->env->vici, peer->conn, VR_PEER_TIMEOUT_MS, NULL, on_listed, vr_peer_ref (peer));
+}
+
+/* With other eyes, or after a loss. */
+static void
+see_again (VrPeer *peer)
+{
+  g_autoptr (GPtrArray) sas = g_ptr_array_ref (peer->sas);
+
+  see (peer, sas);
+}
+
+static void
+lose_child (GPtrArray *children, guint64 id)
+{
+  for (guint i = children->len; i > 0; i--)
+    if (((VrViciChildSa *) children->pdata[i - 1])->unique_id == id)
+      g_ptr_array_remove_index (children, i - 1);
+}
+
+void
+vr_peer_lost (VrPeer *peer, guint64 ike, guint64 child)
+{
+  for (guint i = peer->sas->len; i > 0; i--)
+    {
+      VrViciIkeSa *sa = peer->sas->pdata[i - 1];
+
+      if (sa->unique_id != ike)
+        continue;
+      if (child == 0)
+        g_ptr_array_remove_index (peer->sas, i - 1);
+      else
+        lose_child (sa->children, child);
+    }
+  vr_peer_look (peer);
 }
 
 /* ---- doing ---- */
@@ -407,11 +442,7 @@ redefine (VrPeer *peer, const VrTunnel *tunnel)
   if (peer->facts.load != VR_FSM_LOAD_RUNS)
     peer->facts.load = VR_FSM_LOAD_NONE;
   if (peer->facts.sa != VR_FSM_SA_UNKNOWN)
-    {
-      g_autoptr (GPtrArray) sas = g_ptr_array_ref (peer->sas);
-
-      see (peer, sas); /* with other eyes */
-    }
+    see_again (peer);
 }
 
 void
@@ -447,6 +478,8 @@ vr_peer_unwant (VrPeer *peer)
 void
 vr_peer_charon_changed (VrPeer *peer)
 {
+  if (peer->facts.charon && !peer->env->charon)
+    see_again (peer);
   peer->facts.charon = peer->env->charon;
   peer->facts.load = VR_FSM_LOAD_NONE;
   peer->facts.sa = VR_FSM_SA_UNKNOWN;

@@ -38,11 +38,11 @@ struct _VrPeer {
   guint            loads;          /* counts the loads and unloads */
   VrFsm            fsm;
   VrFsmFacts       facts;
-  GPtrArray       *sas;            /* of VrViciIkeSa: the last look */
+  GPtrArray       *sas;            /* of VrViciIkeSa: the last look, less what was lost since */
   guint64          stale;          /* newest IKE_SA when the definition changed */
   gboolean         looking, look_again;
   gint64           looked_at;
-  gboolean         up;             /* by the last look; kept while charon is away, as its SAs may live on */
+  gboolean         up;             /* by the last look; kept while charon is away, as what it did not take down lives on */
   gint64           up_since;       /* wall clock, microseconds */
   char            *load_error, *wrong, *link_error, *trouble;
   char            *complaint;      /* charon's, about this connection */
@@ -64,6 +64,7 @@ gboolean vr_peer_is_gone (const VrPeer *peer);
 void vr_peer_charon_changed (VrPeer *peer);                  /* env->charon */
 void vr_peer_found (VrPeer *peer, gboolean conn_is_there);   /* charon's connections were listed */
 void vr_peer_look (VrPeer *peer);                            /* something happened to one of its SAs */
+void vr_peer_lost (VrPeer *peer, guint64 ike, guint64 child); /* charon gave up an IKE_SA (child: 0) or a CHILD_SA; unique ids */
 void vr_peer_hear (VrPeer *peer, const char *line);          /* charon's log about one of its SAs */
 void vr_peer_mend (VrPeer *peer);                            /* now and then: the interface, if it is missing */
 

@@ -228,24 +228,34 @@ on_disconnected (VrVici *vici, const GError *why, gpointer data)
 }
 
 static void
+on_ike_updown (VrVici *vici, gboolean up, const VrViciIkeSa *ike, gpointer data)
+{
+  VrPeer *peer = peer_of_conn (data, ike->name);
+
+  if (peer != NULL && !up)
+    vr_peer_lost (peer, ike->unique_id, 0);
+  else if (peer != NULL)
+    vr_peer_look (peer);
+}
+
+static void
+on_child_updown (VrVici *vici, gboolean up, const VrViciIkeSa *ike, const VrViciChildSa *child, gpointer data)
+{
+  VrPeer *peer = peer_of_conn (data, ike->name);
+
+  if (peer != NULL && !up)
+    vr_peer_lost (peer, ike->unique_id, child->unique_id);
+  else if (peer != NULL)
+    vr_peer_look (peer);
+}
+
+static void
 look_at (VrTunnels *self, const VrViciIkeSa *ike)
 {
   VrPeer *peer = peer_of_conn (self, ike->name);
 
   if (peer != NULL)
     vr_peer_look (peer);
-}
-
-static void
-on_ike_updown (VrVici *vici, gboolean up, const VrViciIkeSa *ike, gpointer data)
-{
-  look_at (data, ike);
-}
-
-static void
-on_child_updown (VrVici *vici, gboolean up, const VrViciIkeSa *ike, const VrViciChildSa *child, gpointer data)
-{
-  look_at (data, ike);
 }
 
 static void

@@ -557,6 +557,20 @@ test_charon_restarts (Pair *pair, gconstpointer data)
   WAIT_FOR (n_sas (&pair->h1) == 1 && n_sas (&pair->h2) == 1); /* the other side forgot what it had */
 }
 
+/* A charon that is told to end takes its SAs with it, and says so. */
+static void
+test_charon_ends (Pair *pair, gconstpointer data)
+{
+  bring_up (pair);
+  charon_signal (pair->h1.charon, SIGTERM);
+  WAIT_FOR (both_down (pair));
+  WAIT_FOR (vr_tunnels_trouble (pair->h1.tunnels, NULL) != NULL);
+  charon_kill (pair->h1.charon);
+
+  charon_start (pair->h1.charon);
+  WAIT_FOR (both_up (pair));
+}
+
 static void
 test_charon_hangs (Pair *pair, gconstpointer data)
 {
@@ -746,6 +760,7 @@ main (int argc, char *argv[])
   ADD ("address-changes", NULL, address_changes);
   ADD ("charon-restarts/initiator", "initiator", charon_restarts);
   ADD ("charon-restarts/follower", "follower", charon_restarts);
+  ADD ("charon-ends", NULL, charon_ends);
   ADD ("charon-hangs", NULL, charon_hangs);
   ADD ("others-load-conns", "--load-conns", others_load);
   ADD ("others-load-all", "--load-all", others_load);
