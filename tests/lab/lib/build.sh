@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the lab needs before it can start: the programs, virt-relay as a user would install it, a kernel, the initrds.
 
-# build_programs with|without: with installs virt-relay into $LAB_DIR/root, without builds the lab's own programs only
+# build_programs with|without esp|plain: with installs virt-relay into $LAB_DIR/root, without builds the lab's own programs only; plain
+# also wants the daemon for plain interfaces
 build_programs() {
   local log=$LAB_DIR/build.log
   mkdir -p "$LAB_DIR"
@@ -11,6 +12,7 @@ build_programs() {
   if [ "$1" != without ]; then # and all that is installed; the tests are not the lab's to build
     readarray -t -O ${#targets[@]} targets < <(meson introspect "$LAB_BUILD" --targets |
       jq -r --arg build "$LAB_BUILD/" '.[] | select(.installed) | .filename[] | ltrimstr($build)')
+    [ "$2" != plain ] || targets+=(tests/lab/virt-relayd-plain)
   fi
   ninja -C "$LAB_BUILD" "${targets[@]}" > "$log" || { tail -40 "$log"; die "build failed"; }
   [ "$1" != without ] || return 0
@@ -68,6 +70,7 @@ build_vm() { initrd_make vm "$LAB_SRC/vm-init" virtio_pci virtiofs overlay virti
 # build_saved_guests FILE...: boots outside the VM, once, the guests that the scenarios boot, and keeps their state
 build_saved_guests() {
   local pair missing=()
+  # The state holds the rate of this machine's clock: another machine, or another boot, makes its own.
   cmp -s /proc/sys/kernel/random/boot_id "$LAB_DIR/boot-id" || rm -rf "$LAB_DIR/guests"
   cat /proc/sys/kernel/random/boot_id > "$LAB_DIR/boot-id"
   mkdir -p "$LAB_DIR/guests"

@@ -16,8 +16,9 @@ guest_xml() { # GUEST HOST
   mac=$(guest_mac "$g" "$2")
   if kvm_works; then type=kvm; fi
   # Emulated twice, a guest may be so slow that a timer's interrupt takes longer than the time to the next: it would never get to
-  # anything else. So in the VM its clock counts instructions, and its state that is kept for the VM was made like that.
-  if [ -n "${LAB_IN_VM:-}${LAB_SAVE:-}" ]; then
+  # anything else. So in the VM its clock counts instructions, and its state that is kept for the VM was made like that. It costs
+  # about half of its speed: LAB_ICOUNT=no on an idle machine does without.
+  if [ -n "${LAB_IN_VM:-}${LAB_SAVE:-}" ] && [ "${LAB_ICOUNT:-yes}" = yes ]; then
     icount="<qemu:commandline><qemu:arg value='-icount'/><qemu:arg value='shift=7,sleep=on'/></qemu:commandline>"
   fi
   cat << X
@@ -91,8 +92,8 @@ boot() {
   wait_for 120 guest_answers "$g" "$h" || die "guest $g on $h does not answer; its console: $(tail -3 "$dir/console")"
 }
 
-# Where a guest's state after its boot is kept, for the VM; of this boot of the machine only, because it holds the clock's rate
-saved_guest() { echo "$LAB_DIR/guests/$1-$2-$(cat "$LAB_DIR/boot-id").save"; }
+# Where a guest's state after its boot is kept, for the VM
+saved_guest() { echo "$LAB_DIR/guests/$1-$2-icount-${LAB_ICOUNT:-yes}.save"; }
 
 # gone GUEST: destroyed and undefined wherever it is
 gone() {

@@ -71,7 +71,7 @@ host_relay_off() {
 host_clean() {
   on "$1" bash -c '
     shopt -s nullglob
-    nft "table inet virt-relay { }; delete table inet virt-relay; table bridge virt-relay { }; delete table bridge virt-relay; table inet lab { }; delete table inet lab"
+    nft "table inet virt-relay { }; delete table inet virt-relay; table bridge virt-relay { }; delete table bridge virt-relay; table inet lab { }; delete table inet lab; table netdev virt-relay-plain { }; delete table netdev virt-relay-plain"
     for family in -4 -6; do
       printf "%s\n" "rule flush protocol 118" "route flush table all proto 118" "neigh flush dev br0 nud all" | ip "$family" -force -batch -
     done
@@ -94,6 +94,6 @@ host_clean() {
 host_state() {
   on "$1" bash -c 'shopt -s nullglob
     for link in /sys/class/net/*; do case $link in */vnet*) ;; *) echo "link ${link##*/}" ;; esac; done
-    for family in -4 -6; do ip $family rule; ip $family route show table all | grep -v " dev vnet" | sort; done
+    for family in -4 -6; do ip $family rule; ip $family route show table all | grep -v "proto kernel" | sort; done
     nft list tables; ip xfrm state | grep ^src; echo /var/lib/virt-relay/spool/*; true' 2>&1
 }

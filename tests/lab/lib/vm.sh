@@ -45,12 +45,14 @@ vm_run() {
     -monitor none -serial file:"$LAB_RESULTS/.vm/console.log" -serial stdio \
     -append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr lab.init=$LAB_BIN/lab-init lab.job=$dir/job" < /dev/null &
   VM_PIDS+=($!)
-  vm_wait "$limit" $!
+  local qemu=$! ended=0
+  vm_wait "$limit" "$qemu"
+  wait "$qemu" || ended=$?
   vm_stop
   if [ -s "$LAB_RESULTS/.vm/status" ]; then
     return "$(cat "$LAB_RESULTS/.vm/status")"
   fi
-  echo "lab: the VM ended without a status; the end of its console ($LAB_RESULTS/.vm/console.log):" >&2
+  echo "lab: the VM ended without a status (QEMU's own: $ended); the end of its console ($LAB_RESULTS/.vm/console.log):" >&2
   tail -5 "$LAB_RESULTS/.vm/console.log" >&2
   return 99
 }
