@@ -12,6 +12,7 @@
 #define CALL_DEADLINE_MS 10000
 #define STAMP_DEADLINE_MS (10 * 60 * 1000) /* it waits behind a migration */
 #define CLAIM_DELAY_MS 5000
+#define LIST_AGAIN_S 1
 #define STALE_HOOK_US (10 * G_USEC_PER_SEC)
 
 static void look (VrRelay *self, VrLocal *local);
@@ -375,6 +376,16 @@ vr_relay_look_for_addresses (VrRelay *self)
     }
 }
 
+static gboolean
+on_list_again (gpointer data)
+{
+  VrRelay *self = data;
+
+  if (!g_cancellable_is_cancelled (self->cancellable) && vr_virt_is_connected (self->virt))
+    vr_relay_list (self);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 on_listed (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -389,8 +400,7 @@ on_listed (GObject *source, GAsyncResult *result, gpointer data)
   if (guests == NULL)
     {
       vr_relay_trouble (self, "libvirt", error->message);
-      if (vr_virt_is_connected (self->virt))
-        vr_relay_list (self);
+      g_timeout_add_seconds_full (G_PRIORITY_DEFAULT, LIST_AGAIN_S, on_list_again, g_object_ref (self), g_object_unref);
       return;
     }
   vr_relay_trouble (self, "libvirt", NULL);
