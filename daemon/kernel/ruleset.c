@@ -8,7 +8,7 @@
  *                 table: guest-bridge)
  *   here#         destinations that this host takes from tunnels: guests here or on their way, and those that it relays
  *   net#          the own guest networks
- *   remote-net#   guest networks of other hosts that are reached through tunnels
+ *   remote-net#   guest networks of the other hosts, reached through tunnels or not
  *   relay#        guests that this host relays, or is about to: what goes to them through a tunnel is counted, each by
  *                 itself
  *   untracked#    guests that this host relays now

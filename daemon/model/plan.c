@@ -449,7 +449,6 @@ plan_reached (VrDraft *draft, const VrHost *peer, const char *dev)
       vr_draft_route (draft, VR_ROUTE_VIA_DEV, network, dev, source, VR_TABLE_NETWORKS);
       vr_draft_route (draft, VR_ROUTE_UNREACHABLE, network, NULL, NULL, VR_TABLE_NETWORKS);
       vr_draft_address (draft, "peer-net", dev, network);
-      vr_draft_address (draft, "remote-net", NULL, network);
     }
 }
 
@@ -488,6 +487,14 @@ plan_peer (VrDraft *draft, VrHost *peer)
   vr_draft_sysctl (draft, "2", "net/ipv4/conf/%/rp_filter", dev);
   for (guint i = 0; peer->underlay[i] != NULL; i++)
     vr_draft_address (draft, "peer-host", dev, peer->underlay[i]);
+  /* reached or not, its guests' networks are nothing that leaves here in clear: not even an ICMP error about a relayed packet */
+  for (guint i = 0; peer->networks[i] != NULL; i++)
+    {
+      g_autofree char *network = NULL;
+
+      if (vr_network_parse (peer->networks[i], NULL, &network, NULL))
+        vr_draft_address (draft, "remote-net", NULL, network);
+    }
 }
 
 /* A guest that came home may still send to the MAC that its gateway had elsewhere. */

@@ -14,6 +14,8 @@ hops() {
     esac
     [[ " ${list[*]} " == *" $name "* ]] || list+=("$name")
   done
+  # the last host may have no way back to FROM for its ICMP error; libvirt says where the guest runs
+  if [ "$end" = "$2" ] && [[ " ${list[*]} " != *" $(where "$2") "* ]]; then list+=("$(where "$2")"); fi
   printf '%s\n' "$1" "${list[@]}" "$end" | jq -R . | jq -cs .
 }
 

@@ -83,6 +83,7 @@ test_nothing_known (void)
   expect_none (plan, "rule ");
   expect_line (plan, "tunnel h1 dev vr-h1 ready");
   expect_line (plan, "tunnel h2 dev vr-h2 ready");
+  expect_line (plan, "element inet remote-net4 { 10.9.1.0/24 }"); /* not reached, and not in clear either */
 }
 
 static void
@@ -97,7 +98,7 @@ test_reached_networks (void)
   expect_line (plan, "route unreachable 10.9.1.0/24 table 30323 metric 4000");
   expect_line (plan, "rule 7630 from all to all iif any lookup 30323");
   expect_line (plan, "element inet peer-net4 { \"vr-h1\" . 10.9.1.0/24 }");
-  expect_none (plan, "10.9.3");
+  expect_none (plan, "10.9.3.0/24 dev");
 }
 
 static void
