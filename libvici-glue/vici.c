@@ -61,6 +61,7 @@ struct _VrVici {
   gint64        connected_at;
   guint         retry_ms;  /* the next pause */
   GSource      *retry, *tick;
+  guint         n_overdue; /* ticks in a row that found the link overdue */
   GHashTable   *calls;     /* id -> Call */
   guint64       last_id;
   char         *trouble;
@@ -306,7 +307,8 @@ on_tick (gpointer data)
 {
   VrVici *vici = data;
 
-  if (vr_vici_link_is_overdue (vici->link))
+  vici->n_overdue = vr_vici_link_is_overdue (vici->link) ? vici->n_overdue + 1 : 0;
+  if (vici->n_overdue > 1) /* once may be the fault of this loop, which stood still; the answer may wait to be read */
     break_down (vici, g_error_new (VR_VICI_ERROR, VR_VICI_ERROR_LOST,
                                    "charon at %s does not answer; is it stopped or overloaded? (systemctl status strongswan)", vici->uri));
   else if (vici->state == CONNECTED && vr_vici_link_is_idle (vici->link))
@@ -322,6 +324,7 @@ on_retry (gpointer data)
 
   clear_source (&vici->retry);
   set_state (vici, CONNECTING);
+  vici->n_overdue = 0;
   vici->link =
     vr_vici_link_new (vici->uri, vr_vici_event_names, vr_vici_stream_names, vici->hang_ms, vici->context, &funcs, vici);
   vici->tick = add_timeout (vici, MIN (vici->probe_ms, vici->hang_ms), on_tick, vici);

@@ -70,18 +70,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrViciIkeSa, vr_vici_ike_sa_free)
 gboolean vr_vici_child_sa_is_up (const VrViciChildSa *sa);
 
 /*
- * Makes one; it connects by itself as soon as the main loop runs, and again whenever the connection breaks.
+ * Makes one; it connects by itself as soon as the main loop runs, and again whenever the connection breaks. A process of its own
+ * talks to charon, and ends with it.
  * uri: "unix://PATH" or "tcp://HOST:PORT"; NULL: VR_VICI_DEFAULT_URI.
  *
  * Properties:
  *   "uri"           string, construct-only
  *   "is-connected"  boolean, read-only, notifies
  *   "probe-ms"      uint, 50 to 60000, default 1000: how often charon is asked whether it is there
- *   "hang-ms"       uint, 50 to 60000, default 3000: a charon that does not answer a probe for so long counts as away
+ *   "hang-ms"       uint, 50 to 60000, default 3000: a charon that does not answer for so long, and longer than the command's
+ *                   deadline, counts as hanging; what is asked of it then fails at once, until it answers again
  * Signals:
  *   "connected"     void (VrVici *)
- *   "disconnected"  void (VrVici *, const GError *why): charon went away, hangs, or was restarted. Pending commands have
- *                   failed by then. SAs may live on in the kernel; connections and secrets are gone if charon was restarted.
+ *   "disconnected"  void (VrVici *, const GError *why): charon went away, hangs, or was restarted. Pending commands
+ *                   fail. SAs may live on in the kernel; connections and secrets are gone if charon was restarted.
  *   "ike-updown"    void (VrVici *, gboolean up, const VrViciIkeSa *ike): ike has no children
  *   "child-updown"  void (VrVici *, gboolean up, const VrViciIkeSa *ike, const VrViciChildSa *child): ike has this child only
  *   "ike-rekey"     void (VrVici *, const VrViciIkeSa *old, const VrViciIkeSa *new): charon sends no updown for a rekeying
@@ -123,7 +125,7 @@ typedef struct {
   const char *const *remote_ts; /* likewise */
   const char *const *esp_proposals; /* "aes256gcm16-ecp384", ...; NULL: charon's default */
   guint32            if_id_in, if_id_out; /* XFRM interface; 0: none */
-  int                rekey_s;   /* CHILD_SA lifetime until rekeying; a tenth later it ends, so below 10 it ends instead; 0: charon's default (1 h), negative: never */
+  int                rekey_s;   /* CHILD_SA lifetime until rekeying, at least 10: a tenth later it ends; 0: 1 h, negative: never */
   int                replay_window; /* packets; 0: charon's default (32), negative: no check */
 } VrViciChild;
 
@@ -162,7 +164,10 @@ void vr_vici_load_shared (VrVici *vici, const char *id, const char *const *owner
 void vr_vici_unload_shared (VrVici *vici, const char *id, guint timeout_ms, GCancellable *cancellable,
                             GAsyncReadyCallback callback, gpointer user_data);
 
-/* A certificate, PEM or DER; is_ca: trusted as a CA. It stays until charon ends or someone clears the credentials. */
+/*
+ * A certificate, PEM or DER; is_ca: it must be a CA's. charon trusts a CA's certificate as such in any case. It stays until charon ends
+ * or someone clears the credentials.
+ */
 void vr_vici_load_cert (VrVici *vici, GBytes *data, gboolean is_ca, guint timeout_ms, GCancellable *cancellable,
                         GAsyncReadyCallback callback, gpointer user_data);
 
@@ -186,7 +191,10 @@ void vr_vici_initiate (VrVici *vici, const char *ike, const char *child, guint t
 void vr_vici_terminate (VrVici *vici, const char *ike, guint64 unique_id, const char *child, gboolean force, guint timeout_ms,
                         GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 
-/* All IKE_SAs, the user's too; ike: only those of this connection; NULL: all. Gives (transfer full) an array of VrViciIkeSa. */
+/*
+ * All IKE_SAs, the user's too; ike: only those of this connection; NULL: all. Gives (transfer full) an array of VrViciIkeSa. An IKE_SA with more
+ * than about 1,500 children is left out by charon: it does not fit a message.
+ */
 void       vr_vici_list_sas (VrVici *vici, const char *ike, guint timeout_ms, GCancellable *cancellable,
                              GAsyncReadyCallback callback, gpointer user_data);
 GPtrArray *vr_vici_list_sas_finish (VrVici *vici, GAsyncResult *result, GError **error);

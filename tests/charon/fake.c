@@ -7,8 +7,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "harness.h"
-
 struct Fake {
   char       *dir, *uri;
   int         fd;
@@ -299,4 +297,55 @@ fake_last_request (Fake *fake)
   text = g_strdup (fake->last_request);
   g_mutex_unlock (&fake->lock);
   return text;
+}
+
+void
+fake_pair_up (FakePair *pair, gconstpointer hang_ms)
+{
+  pair->fake = fake_new ();
+  pair->watched = watched_new_connected (fake_uri (pair->fake), GPOINTER_TO_UINT (hang_ms));
+}
+
+void
+fake_pair_down (FakePair *pair, gconstpointer hang_ms)
+{
+  watched_free (pair->watched);
+  fake_free (pair->fake);
+}
+
+void
+check_works (FakePair *pair)
+{
+  g_autofree char *text = NULL;
+
+  fake_handle (pair->fake, NULL, NULL);
+  wait_for_connection (pair->watched->vici);
+  text = version (pair->watched->vici);
+  g_assert_cmpstr (text, ==, "fake 1.0");
+}
+
+void
+check_breaks (FakePair *pair, FakeHandler handler, int code, const char *part)
+{
+  g_auto (Answer) answer = { 0 };
+
+  fake_handle (pair->fake, "unload-conn", handler);
+  vr_vici_unload_conn (pair->watched->vici, "it", 0, NULL, answered, &answer);
+  expect_error (pair->watched->vici, &answer, VR_VICI_ERROR, code, part);
+  WAIT_FOR (pair->watched->n_disconnected == 1);
+  g_assert_error (pair->watched->why, VR_VICI_ERROR, code);
+  check_works (pair);
+  g_assert_cmpuint (pair->watched->n_connected, ==, 2);
+}
+
+void
+check_refuses (FakePair *pair, FakeHandler handler, int code, const char *part)
+{
+  g_auto (Answer) answer = { 0 };
+
+  fake_handle (pair->fake, "unload-conn", handler);
+  vr_vici_unload_conn (pair->watched->vici, "it", 0, NULL, answered, &answer);
+  expect_error (pair->watched->vici, &answer, VR_VICI_ERROR, code, part);
+  check_works (pair);
+  g_assert_cmpuint (pair->watched->n_disconnected, ==, 0);
 }

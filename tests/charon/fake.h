@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "harness.h"
 #include "libvici-glue/wire.h"
 
 typedef struct Fake Fake;
@@ -33,3 +34,22 @@ void fake_answer_normally (FakeRequest *request);
 void fake_send (FakeRequest *request, VrViciPacketType type, const char *name, const VrViciMessage *message);
 void fake_send_bytes (FakeRequest *request, gconstpointer data, gsize len);
 void fake_close (FakeRequest *request);
+
+/* A fixture: a fake charon, and a VrVici that is connected to it; data: hang_ms. */
+typedef struct {
+  Fake    *fake;
+  Watched *watched;
+} FakePair;
+
+void fake_pair_up (FakePair *pair, gconstpointer hang_ms);
+void fake_pair_down (FakePair *pair, gconstpointer hang_ms);
+#define ADD_FAKE(path, hang_ms, func) g_test_add (path, FakePair, GUINT_TO_POINTER (hang_ms), fake_pair_up, func, fake_pair_down)
+
+/* From now on the fake behaves, and commands work. */
+void check_works (FakePair *pair);
+
+/* unload-conn is answered by handler: the caller sees this error; then the connection is made again and works. */
+void check_breaks (FakePair *pair, FakeHandler handler, int code, const char *part);
+
+/* Likewise, but the connection stays. */
+void check_refuses (FakePair *pair, FakeHandler handler, int code, const char *part);

@@ -2,7 +2,9 @@
 #include "harness.h"
 
 #include <glib/gstdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static gboolean
 on_tick (gpointer data)
@@ -14,6 +16,19 @@ guint
 harness_start_ticking (void)
 {
   return g_timeout_add (5, on_tick, NULL);
+}
+
+void
+wait_for_connection (VrVici *vici)
+{
+  gint64 end = g_get_monotonic_time () + 30 * G_USEC_PER_SEC;
+  guint tick = harness_start_ticking ();
+
+  while (!vr_vici_is_connected (vici) && g_get_monotonic_time () < end)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (tick);
+  if (!vr_vici_is_connected (vici))
+    g_error ("not connected: %s", vr_vici_trouble (vici));
 }
 
 void
@@ -116,7 +131,7 @@ watched_new_connected (const char *uri, guint hang_ms)
 {
   Watched *watched = watched_new (uri, hang_ms);
 
-  WAIT_FOR (vr_vici_is_connected (watched->vici));
+  wait_for_connection (watched->vici);
   return watched;
 }
 
@@ -250,6 +265,31 @@ output_of (const char *const *argv, const char *dir)
   g_assert_no_error (error);
   g_assert_true (g_subprocess_get_successful (process));
   return output;
+}
+
+/* From /proc/PID/stat: "PID (NAME) STATE PPID ..." */
+GArray *
+worker_pids (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc", 0, NULL);
+  g_autofree char *wanted = g_strdup_printf (" %d ", (int) getpid ());
+  GArray *pids = g_array_new (FALSE, FALSE, sizeof (int));
+  const char *name;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename ("/proc", name, "stat", NULL);
+      g_autofree char *stat = NULL;
+      int pid = atoi (name);
+      const char *end;
+
+      if (pid == 0 || !g_file_get_contents (path, &stat, NULL, NULL) || strstr (stat, "(vici-worker)") == NULL)
+        continue;
+      end = strrchr (stat, ')');
+      if (g_str_has_prefix (end + 3, wanted) && end[2] != 'Z')
+        g_array_append_val (pids, pid);
+    }
+  return pids;
 }
 
 char *

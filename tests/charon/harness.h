@@ -17,6 +17,9 @@
     } \
   G_STMT_END
 
+/* Waits for the connection, and says what is wrong if it does not come. */
+void wait_for_connection (VrVici *vici);
+
 /* A source that wakes the loop each 5 ms. */
 guint harness_start_ticking (void);
 
@@ -64,6 +67,9 @@ char      *version (VrVici *vici);
 /* Runs a program and waits for its success; gives (transfer full) what it said. dir: to run in, or NULL. */
 GBytes *output_of (const char *const *argv, const char *dir);
 #define STRV(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* Pids of the vici-workers that this process has at the moment; (transfer full), of int. */
+GArray *worker_pids (void);
 
 char *make_temp_dir (void);
 void  remove_temp_dir (const char *dir); /* with all that is in it */
