@@ -105,7 +105,10 @@ vr_relay_reconcile (VrRelay *self)
   g_clear_handle_id (&self->idle, g_source_remove);
   /* Half of the log, or no word from libvirt yet: to take away what is not known of would cut traffic that is right. */
   if (!self->log_ready || !self->virt_known)
-    return;
+    {
+      vr_relay_say_ready (self); /* libvirt may have been found away before the log was read */
+      return;
+    }
 
   facts = vr_relay_facts_new (self);
   g_clear_pointer (&self->plan, vr_plan_free);

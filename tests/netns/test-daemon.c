@@ -177,6 +177,36 @@ test_alone (void)
   g_assert_nonnull (strstr (text, "virt-relayd: warning: no D-Bus API: "));
 }
 
+/* Waits until the daemon wrote this. */
+static void
+await_error (const char *wanted)
+{
+  for (gint64 end = g_get_monotonic_time () + DEADLINE_S * G_USEC_PER_SEC;;)
+    {
+      g_autofree char *text = errors ();
+      if (strstr (text, wanted) != NULL)
+        return;
+      if (g_get_monotonic_time () > end)
+        g_error ("waited in vain for \"%s\" in: %s", wanted, text);
+      g_usleep (10000);
+    }
+}
+
+/* The log can be read only after libvirt was found to be away: ready then, not when the grace is over. */
+static void
+test_log_later (void)
+{
+  Daemon daemon;
+  write_config ("");
+  g_assert_cmpint (g_rename ("/run/log", "/run/log-later"), ==, 0);
+  daemon_up (&daemon);
+  await_error ("virt-relayd: warning: libvirt: ");
+  await_error ("virt-relayd: warning: migration log: ");
+  g_assert_cmpint (g_rename ("/run/log-later", "/run/log"), ==, 0);
+  await_error ("virt-relayd: ready\n");
+  daemon_down (&daemon, SIGTERM);
+}
+
 static void
 test_stop (void)
 {
@@ -272,6 +302,7 @@ main (int argc, char **argv)
   netns_add ("/daemon/check-config-wrong", test_check_config_wrong);
   netns_add ("/daemon/usage", test_usage);
   netns_add ("/daemon/alone", test_alone);
+  netns_add ("/daemon/log-later", test_log_later);
   netns_add ("/daemon/stop", test_stop);
   netns_add ("/daemon/reload", test_reload);
   netns_add ("/daemon/twice", test_twice);
