@@ -351,12 +351,52 @@ vr_config_read_esp_proposals (const char *text, gpointer field, GError **error)
   return read_proposals (text, TRUE, field, error);
 }
 
+static gboolean
+read_number (const char *text, const char *of_what, guint min, guint max, gpointer field, GError **error)
+{
+  guint64 number;
+  if (!g_ascii_string_to_unsigned (text, 10, min, max, &number, NULL))
+    return invalid (error, "\"%s\" is not a number of %s from %u to %u", text, of_what, min, max);
+  *(guint *) field = (guint) number;
+  return TRUE;
+}
+
 gboolean
 vr_config_read_seconds (const char *text, gpointer field, GError **error)
 {
-  guint64 seconds;
-  if (!g_ascii_string_to_unsigned (text, 10, 1, VR_CONFIG_MAX_SECONDS, &seconds, NULL))
-    return invalid (error, "\"%s\" is not a number of seconds from 1 to %d", text, VR_CONFIG_MAX_SECONDS);
-  *(guint *) field = (guint) seconds;
-  return TRUE;
+  return read_number (text, "seconds", 1, VR_CONFIG_MAX_SECONDS, field, error);
+}
+
+gboolean
+vr_config_read_mtu (const char *text, gpointer field, GError **error)
+{
+  return read_number (text, "bytes", VR_CONFIG_MIN_MTU, VR_CONFIG_MAX_MTU, field, error);
+}
+
+/* ---- [path] ---- */
+
+static const char *const directs[] = { [VR_DIRECT_NEVER] = "never", [VR_DIRECT_EXISTING] = "existing", [VR_DIRECT_BUILD] = "build" };
+
+const char *
+vr_direct_to_string (VrDirect direct)
+{
+  return directs[direct];
+}
+
+gboolean
+vr_config_read_direct (const char *text, gpointer field, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (directs); i++)
+    if (g_str_equal (text, directs[i]))
+      {
+        *(VrDirect *) field = i;
+        return TRUE;
+      }
+  return invalid (error, "\"%s\" is none of build, existing and never", text);
+}
+
+gboolean
+vr_config_read_threshold (const char *text, gpointer field, GError **error)
+{
+  return read_number (text, "packets", 1, VR_CONFIG_MAX_THRESHOLD, field, error);
 }

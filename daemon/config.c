@@ -22,7 +22,7 @@ G_DEFINE_QUARK (vr-config-error-quark, vr_config_error)
 #define DEFAULT_PROPOSALS "aes256gcm16-prfsha384-ecp384 aes256gcm16-prfsha384-x25519"
 #define DEFAULT_ESP_PROPOSALS "aes256gcm16-ecp384 aes256gcm16-x25519"
 
-typedef enum { TYPE_TEXT, TYPE_LIST, TYPE_SECONDS, TYPE_AUTH } Type; /* char *, char **, guint, VrAuth */
+typedef enum { TYPE_TEXT, TYPE_LIST, TYPE_NUMBER, TYPE_AUTH, TYPE_DIRECT } Type; /* char *, char **, guint, VrAuth, VrDirect */
 
 typedef enum { ALWAYS, WITH_PSK, WITH_CERTIFICATE } When; /* for which auth the key is needed, and allowed */
 
@@ -59,9 +59,13 @@ static const Key keys[] = {
   KEY ("tunnel", "vici-socket", vici_uri, TYPE_TEXT, vr_config_read_vici_socket, "/run/charon.vici"),
   KEY ("tunnel", "proposals", proposals, TYPE_TEXT, vr_config_read_proposals, DEFAULT_PROPOSALS),
   KEY ("tunnel", "esp-proposals", esp_proposals, TYPE_TEXT, vr_config_read_esp_proposals, DEFAULT_ESP_PROPOSALS),
-  KEY ("tunnel", "dpd-delay", dpd_delay_s, TYPE_SECONDS, vr_config_read_seconds, "10"),
-  KEY ("tunnel", "takeover-delay", takeover_delay_s, TYPE_SECONDS, vr_config_read_seconds, "3"),
-  KEY ("migration", "intent-timeout", intent_timeout_s, TYPE_SECONDS, vr_config_read_seconds, "10"),
+  KEY ("tunnel", "dpd-delay", dpd_delay_s, TYPE_NUMBER, vr_config_read_seconds, "10"),
+  KEY ("tunnel", "takeover-delay", takeover_delay_s, TYPE_NUMBER, vr_config_read_seconds, "3"),
+  KEY ("tunnel", "mtu", mtu, TYPE_NUMBER, vr_config_read_mtu, "1400"),
+  KEY ("path", "direct", direct, TYPE_DIRECT, vr_config_read_direct, "build"),
+  KEY ("path", "threshold", threshold, TYPE_NUMBER, vr_config_read_threshold, "10"),
+  KEY ("path", "confirm-after", confirm_after_s, TYPE_NUMBER, vr_config_read_seconds, "5"),
+  KEY ("migration", "intent-timeout", intent_timeout_s, TYPE_NUMBER, vr_config_read_seconds, "10"),
 };
 
 static gpointer
@@ -381,10 +385,12 @@ key_text (const Key *key, const VrConfig *config)
     {
     case TYPE_LIST:
       return g_strjoinv (" ", *(char ***) field);
-    case TYPE_SECONDS:
+    case TYPE_NUMBER:
       return g_strdup_printf ("%u", *(guint *) field);
     case TYPE_AUTH:
       return g_strdup (*(VrAuth *) field == VR_AUTH_PSK ? "psk" : "certificate");
+    case TYPE_DIRECT:
+      return g_strdup (vr_direct_to_string (*(VrDirect *) field));
     case TYPE_TEXT:
     default:
       return g_strdup (*(char **) field);

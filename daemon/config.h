@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/model/record.h"
+#include "daemon/model/plan.h"
 
 G_BEGIN_DECLS
 
@@ -33,6 +33,11 @@ typedef struct {
   char   *proposals, *esp_proposals;       /* strongSwan's notation; joined by commas; default: AES-GCM with ECP 384 or X25519 */
   guint   dpd_delay_s;                     /* default 10 */
   guint   takeover_delay_s;                /* default 3: after which the side that follows initiates all the same */
+  guint   mtu;                             /* default 1400: of the tunnels' interfaces, bytes */
+  /* [path] */
+  VrDirect direct;                         /* default build: may a peer's tunnel to a moved guest's host be used, and made */
+  guint   threshold;                       /* default 10: straight answers after which a peer sends straight */
+  guint   confirm_after_s;                 /* default 5: after which it does so without answers */
   /* [migration] */
   guint   intent_timeout_s;                /* default 10: an announced guest of which libvirt here knows nothing is withdrawn */
 } VrConfig; /* not to be changed once loaded */
@@ -45,6 +50,8 @@ typedef struct {
 VrConfig *vr_config_load (const char *path, GError **error);
 VrConfig *vr_config_load_data (const char *data, gsize len, const char *name_for_errors, GError **error);
 void      vr_config_free (VrConfig *config); /* NULL is fine */
+
+const char *vr_direct_to_string (VrDirect direct); /* as in the file */
 
 /* The keys whose values differ: (transfer full) of char *, "[tunnel] dpd-delay". A new secret in the old psk-file differs too. */
 GPtrArray *vr_config_changes (const VrConfig *before, const VrConfig *after);

@@ -25,6 +25,7 @@ vr_relay_facts_new (VrRelay *self)
   facts->tunnels = vr_tunnels_up (self->tunnels);
   facts->macs = vr_kernel_macs (self->kernel);
   facts->asked = g_hash_table_ref (self->asked);
+  vr_relay_path_fill (self, facts);
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &local))
     if (local->here != NULL && local->presence != VR_PRESENCE_ABSENT && local->presence != VR_PRESENCE_HANDED_OVER)
@@ -39,6 +40,9 @@ vr_relay_facts_free (VrFacts *facts)
   g_hash_table_unref (facts->tunnels);
   g_hash_table_unref (facts->macs);
   g_hash_table_unref (facts->asked);
+  g_hash_table_unref (facts->answers);
+  g_hash_table_unref (facts->sought);
+  g_hash_table_unref (facts->waited);
   g_free (facts);
 }
 

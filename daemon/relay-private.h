@@ -39,6 +39,10 @@ struct _VrRelay {
   VrBook         *book;
   GHashTable     *locals;    /* uuid -> VrLocal */
   GHashTable     *asked;     /* set of "BRIDGE ADDRESS" */
+  GHashTable     *answers;   /* "INTERFACE ADDRESS" -> packets: VrFacts's, as of the last look */
+  GHashTable     *sought;    /* set of addresses: likewise */
+  guint           path_look, path_wait; /* sources: look again; something was waited for */
+  gboolean        path_known; /* looked once */
   GHashTable     *troubles;  /* what it is about -> what to say */
   VrPlan         *plan;      /* applied last */
   guint           idle, tick;
@@ -62,6 +66,12 @@ void     vr_relay_settle (VrRelay *self, VrLocal *local);
 void     vr_relay_settle_all (VrRelay *self);
 void     vr_relay_look_for_addresses (VrRelay *self);
 void     vr_local_free (VrLocal *local);
+
+/* relay-path.c: what the plan has to know to send straight to guests that are other hosts' */
+void vr_relay_path_look (VrRelay *self); /* reads the counters */
+void vr_relay_path_fill (VrRelay *self, VrFacts *facts);
+void vr_relay_path_watch (VrRelay *self); /* after a new plan */
+void vr_relay_path_stop (VrRelay *self);
 
 /* relay-flip.c: the switchover */
 void     vr_relay_prepare_flip (VrRelay *self, VrLocal *local);

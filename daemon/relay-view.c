@@ -16,7 +16,7 @@ role_of (const VrRelay *self, const VrRecord *record, const VrLocal *local)
     return "owner";
   if (local != NULL && local->presence == VR_PRESENCE_EXPECTED)
     return "target";
-  if (g_strcmp0 (record->origin, me) == 0 && record->state == VR_STATE_MOVED)
+  if (g_strcmp0 (record->origin, me) == 0 && !g_str_equal (record->owner, record->home))
     return "origin";
   return g_str_equal (record->home, me) ? "home" : "peer";
 }
@@ -43,20 +43,29 @@ path_of (const VrRelay *self, const VrRecord *record)
 }
 
 static guint64
-relayed_to (const VrRecord *record, GPtrArray *counters)
+counted (GPtrArray *counters, const char *name)
 {
-  guint64 packets = 0;
+  for (guint i = 0; counters != NULL && i < counters->len; i++)
+    if (g_str_equal (((VrCounter *) counters->pdata[i])->name, name))
+      return ((VrCounter *) counters->pdata[i])->packets;
+  return 0;
+}
 
-  for (guint n = 0; n < record->nics->len; n++)
-    for (char **address = ((VrNic *) record->nics->pdata[n])->addresses; *address != NULL; address++)
+static void
+count (VrGuestView *view, GPtrArray *counters)
+{
+  g_autofree char *dev = vr_tunnel_dev (view->record->owner);
+
+  for (guint n = 0; n < view->record->nics->len; n++)
+    for (char **address = ((VrNic *) view->record->nics->pdata[n])->addresses; *address != NULL; address++)
       {
-        g_autofree char *name = g_strdup_printf ("relay%s %s", vr_address_is_v6 (*address) ? "6" : "4", *address);
+        const char      *family = vr_address_is_v6 (*address) ? "6" : "4";
+        g_autofree char *relay = g_strdup_printf ("relay%s %s", family, *address);
+        g_autofree char *guest = g_strdup_printf ("peer-guest%s %s . %s", family, dev, *address);
 
-        for (guint i = 0; i < counters->len; i++)
-          if (g_str_equal (((VrCounter *) counters->pdata[i])->name, name))
-            packets += ((VrCounter *) counters->pdata[i])->packets;
+        view->relayed += counted (counters, relay);
+        view->answers += counted (counters, guest);
       }
-  return packets;
 }
 
 GPtrArray *
@@ -78,7 +87,7 @@ vr_relay_guests (VrRelay *self)
       view->intent = guest->intent;
       view->role = role_of (self, guest->custody, g_hash_table_lookup (self->locals, guest->custody->uuid));
       view->path = path_of (self, guest->custody);
-      view->relayed = counters != NULL ? relayed_to (guest->custody, counters) : 0;
+      count (view, counters);
       g_ptr_array_add (views, view);
     }
   return views;

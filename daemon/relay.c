@@ -110,6 +110,8 @@ vr_relay_reconcile (VrRelay *self)
       return;
     }
 
+  if (!self->path_known) /* what was counted before this daemon started counts */
+    vr_relay_path_look (self);
   facts = vr_relay_facts_new (self);
   g_clear_pointer (&self->plan, vr_plan_free);
   self->plan = vr_plan_make (facts);
@@ -124,6 +126,7 @@ vr_relay_reconcile (VrRelay *self)
     }
   log_changes (changes);
   watch_for_asking (self);
+  vr_relay_path_watch (self);
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, &local))
     vr_relay_prepare_flip (self, local);
@@ -317,6 +320,8 @@ vr_relay_init (VrRelay *self)
   self->plan = vr_plan_new ();
   self->locals = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vr_local_free);
   self->asked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->answers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->sought = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->cancellable = g_cancellable_new ();
 }
@@ -344,6 +349,8 @@ vr_relay_finalize (GObject *object)
   vr_plan_free (self->plan);
   g_hash_table_unref (self->locals);
   g_hash_table_unref (self->asked);
+  g_hash_table_unref (self->answers);
+  g_hash_table_unref (self->sought);
   g_hash_table_unref (self->troubles);
   g_object_unref (self->cancellable);
   vr_book_free (self->book);
@@ -396,6 +403,7 @@ vr_relay_stop (VrRelay *self)
   g_clear_handle_id (&self->idle, g_source_remove);
   g_clear_handle_id (&self->tick, g_source_remove);
   g_clear_handle_id (&self->retry, g_source_remove);
+  vr_relay_path_stop (self);
 }
 
 VrLog *

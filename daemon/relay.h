@@ -22,6 +22,7 @@ typedef struct {
   const char     *role;     /* of this host: "owner", "target", "origin", "home", "peer"; "none": the guest is stopped */
   const char     *path;     /* the interface by which this host sends to it: "br0", "vr-h3"; NULL: no way of virt-relay's */
   guint64         relayed;  /* packets this host relayed to it */
+  guint64         answers;  /* peer: packets that came straight from it */
 } VrGuestView;
 
 typedef struct {

@@ -78,6 +78,8 @@ vr_bus_guest_variant (const VrGuestView *view)
   add_text (&builder, "role", view->role);
   add_text (&builder, "path", view->path);
   g_variant_builder_add (&builder, "{sv}", "relayed", g_variant_new_uint64 (view->relayed));
+  if (g_strcmp0 (view->role, "peer") == 0)
+    g_variant_builder_add (&builder, "{sv}", "answers", g_variant_new_uint64 (view->answers));
   return g_variant_builder_end (&builder);
 }
 

@@ -491,7 +491,7 @@ read_named_counters (JsonNode *listing, GPtrArray *counters)
 GPtrArray *
 vr_filter_counters (VrFilter *filter, GError **error)
 {
-  static const char *const sets[] = { "relay4", "relay6" };
+  static const char *const sets[] = { "relay4", "relay6", "peer-guest4", "peer-guest6", "sought4", "sought6" };
   g_autoptr (GPtrArray) counters = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_counter_free);
   g_autoptr (JsonNode) named = NULL;
   gboolean has;

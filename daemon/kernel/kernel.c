@@ -366,13 +366,14 @@ vr_switch_prepare (VrKernel *kernel, GPtrArray *routes, GError **error)
 }
 
 gboolean
-vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_id, const char *alias, GError **error)
+vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_id, const char *alias, guint32 mtu,
+                       GError **error)
 {
   gboolean made = FALSE, ok;
 
   g_return_val_if_fail (if_id != 0, FALSE);
   vr_events_read (kernel->events);
-  ok = vr_xfrm_ensure (kernel->rtnl, kernel->links, name, if_id, alias, &made, error);
+  ok = vr_xfrm_ensure (kernel->rtnl, kernel->links, name, if_id, alias, mtu, &made, error);
   if (made)
     on_changed (kernel);
   return ok;

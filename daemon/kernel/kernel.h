@@ -51,9 +51,9 @@ gboolean vr_kernel_flush (VrKernel *kernel, GError **error);
 GHashTable *vr_kernel_macs (VrKernel *kernel);
 gboolean    vr_kernel_forwarding (VrKernel *kernel, gboolean v6); /* is net.*.forwarding on? */
 
-/* Bytes and packets that a counted element (sets relay4, relay6) or a named counter has seen. */
+/* Bytes and packets that a counted element (sets relay#, peer-guest#, sought#) or a named counter has seen. */
 typedef struct {
-  char   *name; /* "relay4 10.9.1.100", or the counter's name: why a packet was dropped */
+  char   *name; /* "relay4 10.9.1.100", "peer-guest4 vr-h3 . 10.9.1.100"; or the named counter's: why a packet was dropped */
   guint64 packets, bytes;
 } VrCounter;
 void       vr_counter_free (VrCounter *counter);
@@ -71,9 +71,10 @@ gboolean  vr_switch_commit (VrSwitch *sw, gint64 *took_ns, GError **error);
 void      vr_switch_free (VrSwitch *sw);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrSwitch, vr_switch_free)
 
-/* Links, for tunnel/: an XFRM interface (alias = alias) that is up; found and kept if it is there and right, else made
+/* Links, for tunnel/: an XFRM interface (alias = alias) of that MTU (bytes) that is up; found and kept if it is there and right, else made
  * anew. */
-gboolean vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_id, const char *alias, GError **error);
+gboolean vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_id, const char *alias, guint32 mtu,
+                                 GError **error);
 gboolean vr_kernel_remove_link (VrKernel *kernel, const char *name,
                                 GError **error);   /* vr- names only; none there: TRUE */
 GPtrArray *vr_kernel_our_links (VrKernel *kernel); /* names of the vr- interfaces that are there */

@@ -103,6 +103,7 @@ link_from_message (const struct nlmsghdr *nlh)
   link->mac = vr_attribute_mac (tb[IFLA_ADDRESS]);
   link->alias = attribute_string (tb[IFLA_IFALIAS]);
   link->master = tb[IFLA_MASTER] != NULL ? (int) mnl_attr_get_u32 (tb[IFLA_MASTER]) : 0;
+  link->mtu = tb[IFLA_MTU] != NULL ? mnl_attr_get_u32 (tb[IFLA_MTU]) : 0;
   link->up = (header->ifi_flags & IFF_UP) != 0;
   read_info (link, tb[IFLA_LINKINFO]);
   return link;
@@ -123,7 +124,8 @@ static gboolean
 same (const VrLink *a, const VrLink *b)
 {
   return g_str_equal (a->name, b->name) && g_strcmp0 (a->mac, b->mac) == 0 && g_strcmp0 (a->kind, b->kind) == 0
-         && g_strcmp0 (a->alias, b->alias) == 0 && a->master == b->master && a->if_id == b->if_id && a->up == b->up;
+         && g_strcmp0 (a->alias, b->alias) == 0 && a->master == b->master && a->if_id == b->if_id && a->mtu == b->mtu
+         && a->up == b->up;
 }
 
 static void

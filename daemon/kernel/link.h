@@ -15,6 +15,7 @@ typedef struct {
   char    *alias;  /* or NULL */
   int      master; /* index of the bridge that it is a port of, or 0 */
   guint32  if_id;  /* of an XFRM interface, else 0 */
+  guint32  mtu;    /* bytes */
   gboolean up;     /* administratively */
 } VrLink;
 

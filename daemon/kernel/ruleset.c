@@ -16,12 +16,15 @@
  *   peer-net#     interface . network: networks behind that tunnel
  *   peer-host#    interface . address: single addresses behind it, such as the peer's own
  *   peer-owned#   interface . guest: runs there and has its home here, or left from here: as a source it may go anywhere
+ *   peer-guest#   interface . guest: runs there, away from home, and is neither homed here nor did it leave from here; what
+ *                 comes from it is counted, each by itself
+ *   sought#       guests away from home that this host sends to as their peer: what goes to them is counted, each by itself
  *   peer-homed#   interface . guest: runs here and has its home there, or came from there: it may be sent to from any
  *                 source
  *
  * Who may pass:
- *   From a tunnel, forwarded: a guest that runs there; anything to a guest of its here; and sources that are behind that
- *   tunnel, to destinations that are here. All else is dropped: foreign-source if the source is not behind that peer,
+ *   From a tunnel, forwarded: a guest of this host's that runs there; anything to a guest of its here; and sources that are
+ *   behind that tunnel, guests of other hosts among them, to destinations that are here. All else is dropped: foreign-source if the source is not behind that peer,
  *   else foreign-destination.
  *   From a tunnel, to this host itself: sources that are behind that peer. Neighbour discovery is let in (a tunnel has
  *   none, a plain interface in its place does); other multicast is of no use to anybody and is dropped.
@@ -70,6 +73,8 @@ static const VrSet sets[] = {
   TWINS ("peer-net", TRUE, TRUE),
   TWINS ("peer-host", TRUE, FALSE),
   TWINS ("peer-owned", TRUE, FALSE),
+  TWINS ("peer-guest", TRUE, FALSE),
+  TWINS ("sought", FALSE, FALSE),
   TWINS ("peer-homed", TRUE, FALSE),
   { INET, "bridge", "guest-bridge", TRUE, FALSE, FALSE }, /* "bridge" is a word of nft's own */
   { BRIDGE, "gateway", "gateway", TRUE, FALSE, TRUE },
@@ -122,6 +127,8 @@ static const char base[] =
   "set peer-net# { type ifname . ADDRESS; flags interval; }\n"
   "set peer-host# { type ifname . ADDRESS; }\n"
   "set peer-owned# { type ifname . ADDRESS; }\n"
+  "set peer-guest# { type ifname . ADDRESS; counter; }\n"
+  "set sought# { type ADDRESS; counter; }\n"
   "set peer-homed# { type ifname . ADDRESS; }\n"
   "chain for-here {\n"
   "  IP daddr @here# return\n"
@@ -131,6 +138,7 @@ static const char base[] =
   "chain from-peer {\n"
   "  iifname . IP saddr @peer-owned# return\n"
   "  iifname . IP daddr @peer-homed# return\n"
+  "  iifname . IP saddr @peer-guest# goto for-here\n"
   "  iifname . IP saddr @peer-net# goto for-here\n"
   "  iifname . IP saddr @peer-host# goto for-here\n"
   "  counter name foreign-source drop\n"
@@ -146,6 +154,7 @@ static const char base[] =
   "  meta nfproto ipv4 ip daddr 224.0.0.0/4 counter name multicast drop\n"
   "  meta nfproto ipv6 ip6 daddr ff00::/8 counter name multicast drop\n"
   "  iifname . IP saddr @peer-owned# return\n"
+  "  iifname . IP saddr @peer-guest# return\n"
   "  iifname . IP saddr @peer-net# return\n"
   "  iifname . IP saddr @peer-host# return\n"
   "  counter name foreign-source drop\n"
@@ -153,6 +162,10 @@ static const char base[] =
   "chain input {\n"
   "  type filter hook input priority filter - 5; policy accept;\n"
   "  iifname \"vr-*\" jump to-host\n"
+  "}\n"
+  "chain sought {\n"
+  "  type filter hook postrouting priority filter; policy accept;\n"
+  "  IP daddr @sought#\n"
   "}\n";
 
 static const char clear[] =

@@ -45,13 +45,14 @@ create_request (const char *name, guint32 if_id)
 
 /* Settings of an interface that is there: in the message that creates it the kernel ignores them. */
 static VrRequest *
-set_request (const char *name, const char *alias)
+set_request (const char *name, const char *alias, guint32 mtu)
 {
   VrRequest       *request = link_request (RTM_NEWLINK, 0, name, 0, g_strdup_printf ("+ alias and settings of %s", name));
   struct nlmsghdr *nlh = request->nlh;
   struct nlattr   *spec, *inet6;
 
   mnl_attr_put_strz (nlh, IFLA_IFALIAS, alias);
+  mnl_attr_put_u32 (nlh, IFLA_MTU, mtu);
   spec = mnl_attr_nest_start (nlh, IFLA_AF_SPEC);
   inet6 = mnl_attr_nest_start (nlh, AF_INET6);
   mnl_attr_put_u8 (nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
@@ -98,8 +99,8 @@ check_name (const char *name, GError **error)
 }
 
 gboolean
-vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, const char *alias, gboolean *made,
-                GError **error)
+vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, const char *alias, guint32 mtu,
+                gboolean *made, GError **error)
 {
   const VrLink         *link = vr_links_by_name (links, name);
   g_autoptr (GPtrArray) batch = vr_batch_new ();
@@ -115,7 +116,7 @@ vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, c
                    IFALIASZ - 1);
       return FALSE;
     }
-  if (link != NULL && link->if_id == if_id && link->up && g_strcmp0 (link->alias, alias) == 0)
+  if (link != NULL && link->if_id == if_id && link->up && link->mtu == mtu && g_strcmp0 (link->alias, alias) == 0)
     return TRUE;
   if (link != NULL && link->if_id != if_id)
     {
@@ -125,7 +126,7 @@ vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, c
     }
   if (link == NULL)
     g_ptr_array_add (batch, create_request (name, if_id));
-  g_ptr_array_add (batch, set_request (name, alias));
+  g_ptr_array_add (batch, set_request (name, alias, mtu));
   g_ptr_array_add (batch, up_request (name));
   vr_rtnl_run (rtnl, batch, NULL, &trouble);
   if (made != NULL)

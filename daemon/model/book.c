@@ -6,8 +6,8 @@
  * independently).
  *
  * An intent stands if it is its target's latest word, says "incoming", and the guest's custody is of the intent's epoch, not
- * stopped, and not the target's already; while no custody is known, every epoch will do. Of several, the highest epoch stands,
- * then the latest by the writers' clocks, then the smaller target's name. The clocks decide here alone: the two targets know
+ * stopped, and not the target's already. One of a later epoch than the custody known here stands, too: the guest's stamp told its
+ * target what the log has not brought here yet. Of several, one of the custody's epoch stands, then the highest epoch, then the latest by the writers' clocks, then the smaller target's name. The clocks decide here alone: the two targets know
  * nothing of each other, and libvirt lets a guest migrate to one host at a time, so the later one is the one that goes on.
  *
  * Withdrawn intents and those of old epochs are kept (one for each target and guest): forgetting them would let an earlier word of
@@ -179,13 +179,18 @@ intent_counts (const VrRecord *intent, const VrRecord *custody)
 {
   if (intent->state != VR_STATE_INCOMING)
     return FALSE;
-  return !custody || (intent->epoch == custody->epoch && custody->state != VR_STATE_STOPPED &&
-                      g_strcmp0 (intent->target, custody->owner) != 0);
+  if (!custody || intent->epoch > custody->epoch)
+    return TRUE;
+  return intent->epoch == custody->epoch && custody->state != VR_STATE_STOPPED && g_strcmp0 (intent->target, custody->owner) != 0;
 }
 
 static gboolean
-intent_is_over (const VrRecord *a, const VrRecord *b)
+intent_is_over (const VrRecord *a, const VrRecord *b, const VrRecord *custody)
 {
+  gboolean now_a = custody && a->epoch == custody->epoch, now_b = custody && b->epoch == custody->epoch;
+
+  if (now_a != now_b)
+    return now_a;
   if (a->epoch != b->epoch)
     return a->epoch > b->epoch;
   if (a->time_us != b->time_us)
@@ -203,7 +208,7 @@ page_choose_intent (Page *page)
 
   g_hash_table_iter_init (&iter, page->intents);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (intent_counts (value, page->guest.custody) && (!best || intent_is_over (value, best)))
+    if (intent_counts (value, page->guest.custody) && (!best || intent_is_over (value, best, page->guest.custody)))
       best = value;
   if (best == page->guest.intent)
     return FALSE;

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 
 typedef struct {
   VrRecord *custody; /* NULL while only an intent is known */
-  VrRecord *intent;  /* INCOMING and of custody's epoch, else NULL */
+  VrRecord *intent;  /* INCOMING, of custody's epoch or a later one, else NULL */
 } VrGuest;
 
 typedef struct _VrBook VrBook;

@@ -173,7 +173,8 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
     return NULL; /* its owner runs no virt-relay: nothing can be said */
   if (g_str_equal (by_stamp ? sighting->owner : custody->owner, self))
     return NULL;
-  if (guest->intent != NULL && g_str_equal (guest->intent->target, self) && !by_stamp)
+  if (guest->intent != NULL && g_str_equal (guest->intent->target, self)
+      && (!by_stamp || guest->intent->epoch == MAX (sighting->epoch, 1)))
     return NULL;
   if (by_stamp)
     {
@@ -247,19 +248,28 @@ when_running (const char *self, const VrBook *book, const VrGuest *guest, const 
   return record;
 }
 
+/* Where its owner, this host, sends it: by an intent of the epoch that it owns it in. A later one cannot be true. */
+static const char *
+announced_by (const VrGuest *guest)
+{
+  return guest->intent != NULL && guest->intent->epoch == guest->custody->epoch ? guest->intent->target : NULL;
+}
+
 static VrRecord *
 when_leaving (const char *self, const VrGuest *guest)
 {
   const VrRecord *custody = guest->custody;
+  const char     *target;
   VrRecord       *record;
 
-  if (!is_active (custody) || !g_str_equal (custody->owner, self) || guest->intent == NULL)
+  if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
-  if (custody->state == VR_STATE_LEAVING && g_strcmp0 (custody->target, guest->intent->target) == 0)
+  target = announced_by (guest);
+  if (target == NULL || (custody->state == VR_STATE_LEAVING && g_strcmp0 (custody->target, target) == 0))
     return NULL;
   record = vr_record_derive (custody, VR_STATE_LEAVING, self);
   set_string (&record->origin, self);
-  set_string (&record->target, guest->intent->target);
+  set_string (&record->target, target);
   return record;
 }
 
@@ -272,7 +282,7 @@ when_handed_over (const char *self, const VrGuest *guest)
 
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
-  target = custody->state == VR_STATE_LEAVING ? custody->target : guest->intent != NULL ? guest->intent->target : NULL;
+  target = custody->state == VR_STATE_LEAVING ? custody->target : announced_by (guest);
   if (target == NULL)
     return NULL;
   record = vr_record_derive (custody, VR_STATE_MOVED, self);

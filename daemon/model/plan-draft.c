@@ -124,3 +124,17 @@ vr_draft_announcement (VrDraft *draft, const char *address, const char *mac, con
   else
     vr_announcement_free (announcement);
 }
+
+void
+vr_draft_path (VrDraft *draft, const char *address, const char *owner, gboolean direct)
+{
+  VrPath *path = g_new0 (VrPath, 1);
+
+  path->address = g_strdup (address);
+  path->owner = g_strdup (owner);
+  path->direct = direct;
+  if (is_new (draft, vr_path_to_string (path)))
+    g_ptr_array_add (draft->plan->paths, path);
+  else
+    vr_path_free (path);
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A plan in the making, private to the plan: every call adds one item unless it is there already. Strings are copied.
+ * What the plan's files share, and nobody else. First a plan in the making: every call adds one item unless it is there already; strings
+ * are copied. Then the questions that all of them ask.
  */
 #pragma once
 
@@ -25,6 +26,38 @@ void vr_draft_element (VrDraft *draft, VrNftFamily family, const char *set, char
 /* An element of one of the twin sets of table inet, SET4 and SET6; with `dev` its key is `"dev" . address`. */
 void vr_draft_address (VrDraft *draft, const char *set, const char *dev, const char *address);
 void vr_draft_sysctl (VrDraft *draft, const char *value, const char *format, const char *dev); /* '%' in the format: dev */
+void vr_draft_path (VrDraft *draft, const char *address, const char *owner, gboolean direct);
 void vr_draft_announcement (VrDraft *draft, const char *address, const char *mac, const char *dev);
+
+/* ---- one guest, with what this host is to it ---- */
+
+typedef struct {
+  const VrRecord *record;    /* who, where: the custody, or the intent while only that is known */
+  const VrHere   *here;      /* NULL: its QEMU is not here */
+  GPtrArray      *addresses; /* of const char *, of all its NICs */
+  const char     *owner, *home;
+  const char     *origin;    /* that it came from, and that may still send what was meant for it; NULL: none */
+  const char     *giver;     /* that its owner was when it was announced; NULL: not announced */
+  const char     *target;    /* where it is going, by an intent or LEAVING; NULL: nowhere */
+  gboolean        placed, armed, away, relayed, sent_to;
+} VrCase;
+
+void vr_plan_here (VrDraft *draft, const VrCase *c);      /* placed, armed */
+void vr_plan_away (VrDraft *draft, const VrCase *c);
+void vr_plan_relayed (VrDraft *draft, const VrCase *c);
+void vr_plan_leaving (VrDraft *draft, const VrCase *c);   /* to be relayed soon */
+void vr_plan_sent_to (VrDraft *draft, const VrCase *c);
+void vr_plan_host (VrDraft *draft);                       /* after all guests */
+
+/* ---- small questions ---- */
+
+char       *vr_plan_host_route (const char *address); /* with its length */
+const char *vr_plan_mac_of (const VrDraft *draft, const char *dev); /* NULL: not known, or dev is NULL */
+/* The gateway of `host` in the network that `address` is in, or with `address` NULL the first of that family; NULL: none. */
+char       *vr_plan_gateway_of (const VrHost *host, gboolean v6, const char *address);
+gboolean    vr_plan_may_go_direct (const VrDraft *draft, const char *peer); /* its tunnel is up, and it may be used */
+/* This host answers ARP/ND for `address` on the bridge, at once (the kernel's default delays proxy answers by up to 0.8 s). */
+void        vr_plan_stand_in (VrDraft *draft, const char *address, const char *bridge);
+void        vr_plan_want_tunnel (VrDraft *draft, const char *initiator, const char *other);
 
 G_END_DECLS

@@ -111,6 +111,14 @@ vr_announcement_free (VrAnnouncement *announcement)
 }
 
 void
+vr_path_free (VrPath *path)
+{
+  g_free (path->address);
+  g_free (path->owner);
+  g_free (path);
+}
+
+void
 vr_tunnel_free (VrTunnel *tunnel)
 {
   g_free (tunnel->peer);
@@ -190,6 +198,12 @@ vr_tunnel_to_string (const VrTunnel *tunnel)
   return g_strdup_printf ("tunnel %s dev %s %s", tunnel->peer, tunnel->dev, wishes[tunnel->wish]);
 }
 
+char *
+vr_path_to_string (const VrPath *path)
+{
+  return g_strdup_printf ("path %s to %s %s", path->address, path->owner, path->direct ? "direct" : "relayed");
+}
+
 static void
 add_lines (GPtrArray *lines, GPtrArray *items, char *(*to_string) (gconstpointer))
 {
@@ -217,6 +231,7 @@ vr_plan_to_string (const VrPlan *plan)
   add_lines (lines, plan->elements, (char *(*) (gconstpointer)) vr_element_to_string);
   add_lines (lines, plan->sysctls, (char *(*) (gconstpointer)) vr_sysctl_to_string);
   add_lines (lines, plan->announcements, (char *(*) (gconstpointer)) vr_announcement_to_string);
+  add_lines (lines, plan->paths, (char *(*) (gconstpointer)) vr_path_to_string);
   g_ptr_array_sort (lines, compare_lines);
   for (guint i = 0; i < lines->len; i++)
     g_string_append_printf (text, "%s\n", (char *) lines->pdata[i]);
@@ -236,6 +251,7 @@ vr_plan_new (void)
   plan->elements = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_element_free);
   plan->sysctls = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_sysctl_free);
   plan->announcements = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_announcement_free);
+  plan->paths = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_path_free);
   return plan;
 }
 
@@ -252,6 +268,7 @@ vr_plan_free (VrPlan *plan)
   g_ptr_array_unref (plan->elements);
   g_ptr_array_unref (plan->sysctls);
   g_ptr_array_unref (plan->announcements);
+  g_ptr_array_unref (plan->paths);
   g_free (plan);
 }
 

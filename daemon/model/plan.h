@@ -31,6 +31,9 @@ void    vr_here_add_nic (VrHere *here, const char *mac, const char *tap, const c
 void    vr_here_free (VrHere *here);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrHere, vr_here_free)
 
+/* May a peer use, or make, a tunnel of its own to a guest that left its home? In this order each may do what those before it may. */
+typedef enum { VR_DIRECT_NEVER, VR_DIRECT_EXISTING, VR_DIRECT_BUILD } VrDirect;
+
 typedef struct {
   const char   *self;    /* this host's name; its own host record is in the book */
   const char   *bridge;  /* of this host's guest networks; NULL: it has none */
@@ -39,6 +42,12 @@ typedef struct {
   GHashTable   *tunnels; /* set of the names of peers whose tunnel is up */
   GHashTable   *macs;    /* name of a bridge or tap -> its MAC, of those that exist */
   GHashTable   *asked;   /* set of "BRIDGE ADDRESS": guests away from home asked for a neighbour there */
+  /* the direct path */
+  VrDirect      direct;
+  guint         threshold; /* answers */
+  GHashTable   *answers;   /* "INTERFACE ADDRESS" -> packets (GUINT_TO_POINTER) that came from that guest straight through that tunnel */
+  GHashTable   *sought;    /* set of the addresses of guests elsewhere that something was sent to from here */
+  GHashTable   *waited;    /* set of "INTERFACE ADDRESS": the tunnel is up, and the guest runs behind it, for longer than confirm-after */
 } VrFacts;
 
 /* ---- items ---- */
@@ -97,6 +106,15 @@ typedef struct { /* "tunnel h3 dev vr-h3 initiate" */
   VrHost      *host;       /* the peer's record: underlay addresses, identity */
 } VrTunnel;
 
+/*
+ * How this host sends to a guest that is another host's, and away from home: "path 10.9.1.100 to h3 relayed" or "… direct". Nothing to
+ * be applied: a decision, for people, and for whoever has to find out what is missing for the next one.
+ */
+typedef struct {
+  char    *address, *owner;
+  gboolean direct;
+} VrPath;
+
 typedef struct {
   GPtrArray *tunnels;       /* of VrTunnel */
   GPtrArray *routes;        /* of VrRoute */
@@ -106,6 +124,7 @@ typedef struct {
   GPtrArray *elements;      /* of VrElement */
   GPtrArray *sysctls;       /* of VrSysctl */
   GPtrArray *announcements; /* of VrAnnouncement */
+  GPtrArray *paths;         /* of VrPath */
 } VrPlan;
 
 VrPlan *vr_plan_new (void); /* empty */
@@ -122,6 +141,7 @@ char *vr_element_to_string (const VrElement *element);
 char *vr_sysctl_to_string (const VrSysctl *sysctl);
 char *vr_announcement_to_string (const VrAnnouncement *announcement);
 char *vr_tunnel_to_string (const VrTunnel *tunnel);
+char *vr_path_to_string (const VrPath *path);
 char *vr_plan_to_string (const VrPlan *plan); /* all lines, one item a line, sorted */
 
 void vr_route_free (VrRoute *route);
@@ -132,6 +152,10 @@ void vr_element_free (VrElement *element);
 void vr_sysctl_free (VrSysctl *sysctl);
 void vr_announcement_free (VrAnnouncement *announcement);
 void vr_tunnel_free (VrTunnel *tunnel);
+void vr_path_free (VrPath *path);
+
+/* The key of `answers` and `waited`; free with g_free. */
+char   *vr_facts_key (const char *dev, const char *address);
 
 /* "vr-" and the peer's name; a name over 12 characters is cut and ends in a hash of the whole. */
 char   *vr_tunnel_dev (const char *peer);

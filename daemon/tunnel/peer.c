@@ -388,7 +388,7 @@ ensure_link (VrPeer *peer)
   g_autoptr (GError) error = NULL;
 
   g_clear_pointer (&peer->link_error, g_free);
-  if (!vr_kernel_ensure_xfrm (peer->env->kernel, peer->dev, peer->if_id, peer->name, &error))
+  if (!vr_kernel_ensure_xfrm (peer->env->kernel, peer->dev, peer->if_id, peer->name, peer->env->config->mtu, &error))
     peer->link_error = g_strdup (error->message);
 }
 

@@ -41,7 +41,8 @@ vr_kernel_init (VrKernel *kernel)
 }
 
 gboolean
-vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_id, const char *alias, GError **error)
+vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_id, const char *alias, guint32 mtu,
+                       GError **error)
 {
   if (kernel->broken)
     {

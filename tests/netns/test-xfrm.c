@@ -21,7 +21,7 @@ ensure (VrKernel *kernel, const char *name, guint32 if_id, const char *alias)
 {
   g_autoptr (GError) error = NULL;
 
-  vr_kernel_ensure_xfrm (kernel, name, if_id, alias, &error);
+  vr_kernel_ensure_xfrm (kernel, name, if_id, alias, 1400, &error);
   g_assert_no_error (error);
 }
 
@@ -47,6 +47,7 @@ test_make (void)
   g_assert_nonnull (strstr (line, "xfrm if_id 0x76123456"));
   g_assert_nonnull (strstr (line, "alias h3.example.net"));
   g_assert_nonnull (strstr (line, "UP"));
+  g_assert_nonnull (strstr (line, "mtu 1400 "));
   addresses = sh_out ("ip -o addr show vr-h3");
   g_assert_cmpstr (addresses, ==, "");
   expect_changed (&changed); /* there are routes to be put on it */
@@ -63,13 +64,14 @@ test_keep (void)
   ensure (kernel, "vr-h3", 0x76123456, "h3");
   before = index_of ("vr-h3");
   ensure (kernel, "vr-h3", 0x76123456, "h3");
-  sh ("ip link set vr-h3 down alias nonsense");
+  sh ("ip link set vr-h3 down mtu 1300 alias nonsense");
   next = new_kernel ();
   ensure (next, "vr-h3", 0x76123456, "h3");
   after = index_of ("vr-h3");
   g_assert_cmpstr (after, ==, before);
   line = sh_out ("ip link show vr-h3");
   g_assert_nonnull (strstr (line, "alias h3\n"));
+  g_assert_nonnull (strstr (line, "mtu 1400 "));
   g_assert_nonnull (strstr (line, "UP"));
 }
 
@@ -97,7 +99,7 @@ test_id_taken (void)
   if (lacking ())
     return;
   sh ("ip link add mine type xfrm if_id 0x76123456");
-  g_assert_false (vr_kernel_ensure_xfrm (kernel, "vr-h3", 0x76123456, "h3", &error));
+  g_assert_false (vr_kernel_ensure_xfrm (kernel, "vr-h3", 0x76123456, "h3", 1400, &error));
   g_assert_nonnull (strstr (error->message, "another interface has the if_id 0x76123456 of vr-h3"));
 }
 
@@ -229,7 +231,7 @@ test_lacking (void)
       g_test_skip ("this kernel has XFRM interfaces");
       return;
     }
-  g_assert_false (vr_kernel_ensure_xfrm (kernel, "vr-h3", 0x76123456, "h3", &error));
+  g_assert_false (vr_kernel_ensure_xfrm (kernel, "vr-h3", 0x76123456, "h3", 1400, &error));
   g_assert_nonnull (strstr (error->message, "this kernel has no XFRM interfaces"));
 }
 
@@ -239,7 +241,7 @@ test_name (void)
   g_autoptr (VrKernel) kernel = new_kernel ();
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (vr_kernel_ensure_xfrm (kernel, "eth0", 0x76123456, "h3", &error));
+  g_assert_false (vr_kernel_ensure_xfrm (kernel, "eth0", 0x76123456, "h3", 1400, &error));
   g_assert_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK);
 }
 

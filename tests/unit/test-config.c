@@ -124,6 +124,10 @@ test_defaults (Files *files, gconstpointer data)
   g_assert_cmpstr (config->esp_proposals, ==, "aes256gcm16-ecp384,aes256gcm16-x25519");
   g_assert_cmpuint (config->dpd_delay_s, ==, 10);
   g_assert_cmpuint (config->takeover_delay_s, ==, 3);
+  g_assert_cmpuint (config->mtu, ==, 1400);
+  g_assert_cmpint (config->direct, ==, VR_DIRECT_BUILD);
+  g_assert_cmpuint (config->threshold, ==, 10);
+  g_assert_cmpuint (config->confirm_after_s, ==, 5);
   g_assert_cmpuint (config->intent_timeout_s, ==, 10);
 }
 
@@ -136,7 +140,8 @@ test_every_key (Files *files, gconstpointer data)
     "[libvirt]\nuri = qemu+unix:///system?socket=/run/x\n[log]\ndirectory = /srv/log\n"
     "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\nca = {DIR}/ca.pem\n"
     "vici-socket = /run/other.vici\nproposals = aes256gcm16-prfsha256-x25519 default\nesp-proposals = aes128gcm16-x25519\n"
-    "dpd-delay = 1\ntakeover-delay = 3600\n[migration]\nintent-timeout = 77\n");
+    "dpd-delay = 1\ntakeover-delay = 3600\nmtu = 8900\n[path]\ndirect = existing\nthreshold = 1\n"
+    "confirm-after = 60\n[migration]\nintent-timeout = 77\n");
   g_assert_cmpstr (config->host->name, ==, "alpha.example-1");
   assert_list (config->host->underlay, "192.0.2.1 2001:db8::1");
   assert_list (config->host->networks, "10.9.1.1/24 fd00:9:1::1/64");
@@ -155,6 +160,10 @@ test_every_key (Files *files, gconstpointer data)
   g_assert_cmpstr (config->esp_proposals, ==, "aes128gcm16-x25519");
   g_assert_cmpuint (config->dpd_delay_s, ==, 1);
   g_assert_cmpuint (config->takeover_delay_s, ==, 3600);
+  g_assert_cmpuint (config->mtu, ==, 8900);
+  g_assert_cmpint (config->direct, ==, VR_DIRECT_EXISTING);
+  g_assert_cmpuint (config->threshold, ==, 1);
+  g_assert_cmpuint (config->confirm_after_s, ==, 60);
   g_assert_cmpuint (config->intent_timeout_s, ==, 77);
 }
 
@@ -369,6 +378,13 @@ static const Mistake mistakes[] = {
   { "dpd-delay-zero", LEAST "dpd-delay = 0\n", "test.conf: [tunnel] dpd-delay: \"0\" is not a number of seconds from 1 to 3600" },
   { "takeover-delay", LEAST "takeover-delay = 3601\n",
     "test.conf: [tunnel] takeover-delay: \"3601\" is not a number of seconds from 1 to 3600" },
+  { "mtu", LEAST "mtu = 1279\n", "test.conf: [tunnel] mtu: \"1279\" is not a number of bytes from 1280 to 9000" },
+  /* [path] */
+  { "direct", LEAST "[path]\ndirect = yes\n", "test.conf: [path] direct: \"yes\" is none of build, existing and never" },
+  { "threshold", LEAST "[path]\nthreshold = 0\n",
+    "test.conf: [path] threshold: \"0\" is not a number of packets from 1 to 1000000" },
+  { "confirm-after", LEAST "[path]\nconfirm-after = 0\n",
+    "test.conf: [path] confirm-after: \"0\" is not a number of seconds from 1 to 3600" },
   /* [migration] */
   { "intent-timeout", LEAST "[migration]\nintent-timeout = -1\n",
     "test.conf: [migration] intent-timeout: \"-1\" is not a number of seconds from 1 to 3600" },
@@ -524,7 +540,7 @@ test_manual_has_every_key (Files *files, gconstpointer data)
       g_test_message ("%s", key);
       g_assert_true (g_regex_match_simple (entry, manual, G_REGEX_MULTILINE, 0));
     }
-  g_assert_cmpuint (n, ==, 19);
+  g_assert_cmpuint (n, ==, 23);
 }
 
 #define ADD(path, function) g_test_add ("/config/" path, Files, NULL, files_set_up, function, files_tear_down)

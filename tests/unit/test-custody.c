@@ -38,6 +38,24 @@ moved (void)
 }
 
 static void
+test_later_intent_moves_nothing (void)
+{
+  g_autoptr (World) world = world_new ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) intent = NULL;
+
+  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
+  sighting->owner = g_strdup ("h2"); /* a stamp that cannot be: h1 owns d */
+  sighting->epoch = 7;
+  intent = vr_custody_next ("h3", world->book, D, VR_PRESENCE_EXPECTED, sighting, FALSE);
+  intent->seq = ++world->seq;
+  g_assert_true (vr_book_add_record (world->book, intent, NULL));
+  g_assert_null (vr_custody_next ("h3", world->book, D, VR_PRESENCE_EXPECTED, sighting, FALSE)); /* said once */
+  g_assert_false (world_settle (world, "h1", VR_PRESENCE_LEAVING, FALSE));
+  g_assert_false (world_settle (world, "h1", VR_PRESENCE_HANDED_OVER, FALSE));
+}
+
+static void
 test_boot (void)
 {
   g_autoptr (World) world = world_new ();
@@ -207,6 +225,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/custody/later-intent-moves-nothing", test_later_intent_moves_nothing);
   g_test_add_func ("/custody/boot", test_boot);
   g_test_add_func ("/custody/home-is-where-the-network-is", test_home_is_where_the_network_is);
   g_test_add_func ("/custody/intent-changes-no-owner", test_intent_changes_no_owner);

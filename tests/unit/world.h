@@ -21,6 +21,8 @@ typedef struct {
   GHashTable *tunnels;
   GHashTable *macs;
   GHashTable *asked;
+  GHashTable *answers, *sought, *waited;
+  VrDirect    direct;
 } World;
 
 static inline void
@@ -55,6 +57,10 @@ world_new (void)
   world->tunnels = g_hash_table_new (g_str_hash, g_str_equal);
   world->macs = g_hash_table_new (g_str_hash, g_str_equal);
   world->asked = g_hash_table_new (g_str_hash, g_str_equal);
+  world->answers = g_hash_table_new (g_str_hash, g_str_equal);
+  world->sought = g_hash_table_new (g_str_hash, g_str_equal);
+  world->waited = g_hash_table_new (g_str_hash, g_str_equal);
+  world->direct = VR_DIRECT_BUILD;
   world_host (world, 1, "h2");
   world_host (world, 2, "h1");
   world_host (world, 3, "");
@@ -69,6 +75,9 @@ world_free (World *world)
   g_hash_table_unref (world->tunnels);
   g_hash_table_unref (world->macs);
   g_hash_table_unref (world->asked);
+  g_hash_table_unref (world->answers);
+  g_hash_table_unref (world->sought);
+  g_hash_table_unref (world->waited);
   g_free (world);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
@@ -113,7 +122,8 @@ static inline VrPlan *
 world_plan (World *world, const char *self)
 {
   VrFacts facts = { .self = self, .bridge = "br0", .book = world->book, .here = world->here, .tunnels = world->tunnels,
-                    .macs = world->macs, .asked = world->asked };
+                    .macs = world->macs, .asked = world->asked, .direct = world->direct, .threshold = 10,
+                    .answers = world->answers, .sought = world->sought, .waited = world->waited };
   static char mac[] = "02:00:00:00:0?:01";
 
   mac[13] = self[1];

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The plan for a guest that runs elsewhere: relayed from here, or reached from here. plan.c says what these words mean. */
+#include "plan-draft.h"
+
+#include "address.h"
+#include "daemon/names.h"
+
+/* ---- relayed: another host owns it ---- */
+
+/* What may pass once it is relayed; it is there before the switchover, so that the switchover is a change of routes alone. */
+static void
+admit_relayed (VrDraft *draft, const char *owner, const char *address)
+{
+  g_autofree char *dev = vr_tunnel_dev (owner);
+
+  vr_draft_address (draft, "here", NULL, address);
+  vr_draft_address (draft, "relay", NULL, address);
+  vr_draft_address (draft, "peer-owned", dev, address);
+}
+
+void
+vr_plan_relayed (VrDraft *draft, const VrCase *c)
+{
+  const char      *bridge = g_str_equal (c->home, draft->facts->self) ? draft->facts->bridge : NULL;
+  const char      *bridge_mac = vr_plan_mac_of (draft, bridge);
+  g_autofree char *dev = vr_tunnel_dev (c->owner);
+
+  for (guint i = 0; i < c->record->nics->len; i++)
+    {
+      const VrNic *nic = c->record->nics->pdata[i];
+
+      for (guint k = 0; nic->addresses[k] != NULL; k++)
+        {
+          const char      *address = nic->addresses[k];
+          g_autofree char *destination = vr_plan_host_route (address);
+          g_autofree char *source = bridge != NULL ? vr_plan_gateway_of (draft->me, vr_address_is_v6 (address), address) : NULL;
+
+          vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, dev, source, VR_TABLE_GUESTS);
+          admit_relayed (draft, c->owner, address);
+          vr_draft_address (draft, "untracked", NULL, address);
+          if (bridge != NULL)
+            vr_plan_stand_in (draft, address, bridge);
+          if (bridge_mac != NULL)
+            vr_draft_announcement (draft, address, bridge_mac, bridge);
+        }
+      if (bridge_mac != NULL)
+        vr_draft_element (draft, VR_NFT_BRIDGE, "moved", g_strdup_printf ("%s : %s", nic->mac, bridge_mac));
+    }
+}
+
+/* The origin and its home know where the guest is going: let it pass there, in good time. */
+void
+vr_plan_leaving (VrDraft *draft, const VrCase *c)
+{
+  for (guint i = 0; i < c->addresses->len; i++)
+    admit_relayed (draft, c->target, c->addresses->pdata[i]);
+}
+
+/* ---- sent to: it runs elsewhere, and guests here may talk with it ---- */
+
+/* Its answers may come straight from `host`; they are counted. */
+static void
+admit_answers (VrDraft *draft, const VrCase *c, const char *host)
+{
+  g_autofree char *dev = NULL;
+
+  if (host == NULL || g_str_equal (host, draft->facts->self))
+    return;
+  dev = vr_tunnel_dev (host);
+  for (guint i = 0; i < c->addresses->len; i++)
+    vr_draft_address (draft, "peer-guest", dev, c->addresses->pdata[i]);
+}
+
+/* Enough answers came straight; or none can be expected, and the owner said long enough ago that the guest runs there. */
+static gboolean
+is_sure (const VrFacts *facts, const char *dev, const char *address)
+{
+  g_autofree char *key = vr_facts_key (dev, address);
+
+  return GPOINTER_TO_UINT (g_hash_table_lookup (facts->answers, key)) >= facts->threshold
+         || g_hash_table_contains (facts->waited, key);
+}
+
+void
+vr_plan_sent_to (VrDraft *draft, const VrCase *c)
+{
+  const VrFacts   *facts = draft->facts;
+  gboolean         straight = vr_plan_may_go_direct (draft, c->owner);
+  g_autofree char *dev = vr_tunnel_dev (c->owner);
+
+  if (c->record->state == VR_STATE_LEAVING) /* by its owner's word, not by an intent */
+    admit_answers (draft, c, c->target);
+  if (c->record->state == VR_STATE_MOVED)
+    admit_answers (draft, c, c->origin);
+  if (g_str_equal (c->owner, c->home))
+    return;
+  admit_answers (draft, c, c->owner);
+  for (guint i = 0; i < c->addresses->len; i++)
+    {
+      const char      *address = c->addresses->pdata[i];
+      g_autofree char *destination = vr_plan_host_route (address);
+      g_autofree char *source = vr_plan_gateway_of (draft->me, vr_address_is_v6 (address), NULL);
+
+      vr_draft_address (draft, "sought", NULL, address);
+      if (facts->direct == VR_DIRECT_BUILD && g_hash_table_contains (facts->sought, address))
+        vr_plan_want_tunnel (draft, facts->self, c->owner);
+      vr_draft_path (draft, address, c->owner, straight && is_sure (facts, dev, address));
+      if (straight && is_sure (facts, dev, address))
+        vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, dev, source, VR_TABLE_GUESTS);
+    }
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The plan for a guest whose QEMU is here: placed, armed, and away from home. plan.c says what these words mean. */
+#include "plan-draft.h"
+
+#include "address.h"
+#include "daemon/names.h"
+
+/* ---- placed and armed: the guest's QEMU is here ---- */
+
+static const VrHereNic *
+here_nic (const VrHere *here, const char *mac)
+{
+  for (guint i = 0; here != NULL && i < here->nics->len; i++)
+    {
+      const VrHereNic *nic = here->nics->pdata[i];
+
+      if (g_str_equal (nic->mac, mac))
+        return nic;
+    }
+  return NULL;
+}
+
+/* The interface that leads to a NIC here: its bridge, else its tap; NULL while neither is known. */
+static const char *
+way_to (const VrHereNic *nic)
+{
+  return nic->bridge != NULL ? nic->bridge : nic->tap;
+}
+
+static void
+lead_to_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const char *address)
+{
+  const char      *way = way_to (nic);
+  gboolean         v6 = vr_address_is_v6 (address);
+  g_autofree char *destination = vr_plan_host_route (address);
+  g_autofree char *source = c->away ? NULL : vr_plan_gateway_of (draft->me, v6, address);
+  const char      *senders[] = { c->owner, c->home, c->giver, NULL };
+
+  vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, way, source, c->placed ? VR_TABLE_GUESTS : VR_TABLE_ARMED);
+  vr_draft_neighbour (draft, address, way, nic->mac);
+  vr_draft_address (draft, "here", NULL, address);
+  if (c->placed)
+    return;
+  for (guint i = 0; senders[i] != NULL; i++)
+    if (!g_str_equal (senders[i], draft->facts->self))
+      {
+        g_autofree char *dev = vr_tunnel_dev (senders[i]);
+
+        vr_draft_rule (draft, VR_RULE_ARMED, v6, NULL, destination, dev, VR_TABLE_ARMED);
+        vr_draft_address (draft, "peer-homed", dev, address);
+      }
+}
+
+static void
+plan_here_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const VrNic *record)
+{
+  const char *bridge_mac = vr_plan_mac_of (draft, nic->bridge);
+
+  if (way_to (nic) == NULL)
+    return;
+  for (guint i = 0; record->addresses[i] != NULL; i++)
+    {
+      lead_to_nic (draft, c, nic, record->addresses[i]);
+      if (c->placed && !c->away && nic->bridge != NULL)
+        vr_draft_announcement (draft, record->addresses[i], nic->mac, nic->bridge);
+    }
+  vr_draft_element (draft, VR_NFT_INET, "bridge", g_strdup_printf ("\"%s\"", way_to (nic)));
+  if (nic->bridge == NULL || nic->tap == NULL)
+    return;
+  vr_draft_forwarding (draft, nic->mac, nic->tap);
+  if (bridge_mac == NULL)
+    return;
+  if (c->away)
+    vr_draft_element (draft, VR_NFT_BRIDGE, "gateway", g_strdup_printf ("\"%s\" : %s", nic->tap, bridge_mac));
+  else
+    vr_draft_element (draft, VR_NFT_BRIDGE, "guest-tap", g_strdup_printf ("\"%s\"", nic->tap));
+}
+
+/* Its origin may still have packets on the way that it relays, from anybody. */
+static void
+admit_origin (VrDraft *draft, const VrCase *c)
+{
+  g_autofree char *dev = NULL;
+
+  if (!c->placed || c->origin == NULL)
+    return;
+  dev = vr_tunnel_dev (c->origin);
+  for (guint i = 0; i < c->addresses->len; i++)
+    vr_draft_address (draft, "peer-homed", dev, c->addresses->pdata[i]);
+}
+
+/* It came home: its cache may still hold the gateway's address with the other host's MAC. */
+static void
+announce_gateway (VrDraft *draft, const VrHost *home, const char *bridge, const char *address)
+{
+  const char      *mac = vr_plan_mac_of (draft, bridge);
+  g_autofree char *gateway = vr_plan_gateway_of (home, vr_address_is_v6 (address), address);
+
+  if (gateway != NULL && mac != NULL)
+    vr_draft_announcement (draft, gateway, mac, bridge);
+}
+
+void
+vr_plan_here (VrDraft *draft, const VrCase *c)
+{
+  const VrHost *home = vr_book_host (draft->facts->book, c->home);
+
+  for (guint i = 0; i < c->record->nics->len; i++)
+    {
+      const VrNic     *record = c->record->nics->pdata[i];
+      const VrHereNic *nic = here_nic (c->here, record->mac);
+
+      if (nic == NULL)
+        continue;
+      plan_here_nic (draft, c, nic, record);
+      for (guint k = 0; nic->bridge != NULL && (c->armed || c->record->origin != NULL) && record->addresses[k] != NULL; k++)
+        announce_gateway (draft, home, nic->bridge, record->addresses[k]);
+    }
+  admit_origin (draft, c);
+}
+
+/* ---- away: here, with its home elsewhere ---- */
+
+static gboolean
+in_networks (const VrHost *host, const char *address)
+{
+  for (guint i = 0; host->networks[i] != NULL; i++)
+    if (vr_network_contains (host->networks[i], address))
+      return TRUE;
+  return FALSE;
+}
+
+/* The neighbours that the guest left behind: its gateways, the other guests of its home, and whom it asked for. */
+static void
+stand_in_for_home (VrDraft *draft, const VrHost *home, const char *bridge)
+{
+  const VrFacts        *facts = draft->facts;
+  g_autoptr (GPtrArray) uuids = vr_book_guest_uuids (facts->book);
+  g_autofree char      *prefix = g_strconcat (bridge, " ", NULL);
+  GHashTableIter        iter;
+  gpointer              asked;
+
+  for (guint i = 0; home->networks[i] != NULL; i++)
+    {
+      g_autofree char *gateway = NULL;
+
+      if (vr_network_parse (home->networks[i], &gateway, NULL, NULL))
+        vr_plan_stand_in (draft, gateway, bridge);
+    }
+  for (guint i = 0; i < uuids->len; i++)
+    {
+      const VrRecord *other = vr_book_guest (facts->book, uuids->pdata[i])->custody;
+
+      if (other == NULL || other->state == VR_STATE_STOPPED || !g_str_equal (other->home, home->name)
+          || g_hash_table_contains (facts->here, other->uuid))
+        continue;
+      for (guint n = 0; n < other->nics->len; n++)
+        for (char **address = ((VrNic *) other->nics->pdata[n])->addresses; *address != NULL; address++)
+          if (in_networks (home, *address))
+            vr_plan_stand_in (draft, *address, bridge);
+    }
+  g_hash_table_iter_init (&iter, facts->asked);
+  while (g_hash_table_iter_next (&iter, &asked, NULL))
+    if (g_str_has_prefix (asked, prefix) && in_networks (home, (char *) asked + strlen (prefix)))
+      vr_plan_stand_in (draft, (char *) asked + strlen (prefix), bridge);
+}
+
+/* The networks of `host` of one family, as routes of a table. */
+static void
+route_networks (VrDraft *draft, const VrHost *host, gboolean v6, VrRouteType type, const char *dev, guint32 table)
+{
+  for (guint i = 0; host != NULL && host->networks[i] != NULL; i++)
+    {
+      g_autofree char *network = NULL;
+
+      if (vr_address_is_v6 (host->networks[i]) == v6 && vr_network_parse (host->networks[i], NULL, &network, NULL))
+        vr_draft_route (draft, type, network, dev, NULL, table);
+    }
+}
+
+/*
+ * The table of the guests whose home is `home`: everything through it, but what this host's own networks hold, and what goes to the
+ * networks of peers whose tunnel is up: answers go straight back, each peer by itself.
+ */
+static void
+plan_home_table (VrDraft *draft, const char *home, const char *dev, gboolean v6)
+{
+  g_autoptr (GPtrArray) names = vr_book_host_names (draft->facts->book);
+  guint32 table = vr_tunnel_if_id (home);
+
+  vr_draft_route (draft, VR_ROUTE_VIA_DEV, v6 ? "::/0" : "0.0.0.0/0", dev, NULL, table);
+  vr_draft_route (draft, VR_ROUTE_UNREACHABLE, v6 ? "::/0" : "0.0.0.0/0", NULL, NULL, table);
+  route_networks (draft, draft->me, v6, VR_ROUTE_THROW, NULL, table);
+  for (guint i = 0; i < names->len; i++)
+    {
+      const char      *peer = names->pdata[i];
+      g_autofree char *straight = vr_tunnel_dev (peer);
+
+      if (!g_str_equal (peer, home) && vr_plan_may_go_direct (draft, peer))
+        route_networks (draft, vr_book_host (draft->facts->book, peer), v6, VR_ROUTE_VIA_DEV, straight, table);
+    }
+}
+
+void
+vr_plan_away (VrDraft *draft, const VrCase *c)
+{
+  g_autofree char *dev = vr_tunnel_dev (c->home);
+  const VrHost    *home = vr_book_host (draft->facts->book, c->home);
+
+  for (guint i = 0; i < c->record->nics->len; i++)
+    {
+      const VrNic     *record = c->record->nics->pdata[i];
+      const VrHereNic *nic = here_nic (c->here, record->mac);
+
+      if (nic == NULL || way_to (nic) == NULL)
+        continue;
+      for (guint k = 0; record->addresses[k] != NULL; k++)
+        {
+          const char      *address = record->addresses[k];
+          gboolean         v6 = vr_address_is_v6 (address);
+          g_autofree char *from = vr_plan_host_route (address);
+
+          vr_draft_rule (draft, VR_RULE_AWAY, v6, from, NULL, way_to (nic), vr_tunnel_if_id (c->home));
+          plan_home_table (draft, c->home, dev, v6);
+          vr_draft_address (draft, "away", NULL, address);
+          vr_draft_address (draft, "peer-homed", dev, address);
+        }
+      if (home != NULL && nic->bridge != NULL)
+        stand_in_for_home (draft, home, nic->bridge);
+    }
+}
+

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The direct path: what the plan has to know before a peer sends straight to a guest that left its home (plan-elsewhere.c decides).
+ *
+ * The filter counts what was sent to such a guest from here (sets sought#) and what came straight from it (sets peer-guest#). The kernel
+ * tells nobody when a counter grows, so they are read now and then, and only while the next decision about some guest waits for
+ * one: until it was sent to, and then, while the tunnel to its host is up, until what goes to it goes straight. A quiet host reads
+ * nothing. Counters live as long as their elements: a guest that moves on is counted anew, a daemon that starts anew goes on.
+ */
+#include "relay-private.h"
+
+#include "names.h"
+
+#define LOOK_MS 250
+#define LOOK_SHARE 20 /* reading takes at most this part of the time */
+
+/* "peer-guest4 vr-h3 . 10.9.1.100" -> its key; NULL: another counter */
+static char *
+answers_key (const char *name)
+{
+  g_auto (GStrv) words = g_strsplit (name, " ", 5);
+
+  if (!g_str_has_prefix (name, "peer-guest") || g_strv_length (words) != 4)
+    return NULL;
+  return vr_facts_key (words[1], words[3]);
+}
+
+void
+vr_relay_path_look (VrRelay *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) counters = vr_kernel_counters (self->kernel, &error);
+
+  self->path_known = TRUE;
+  if (counters == NULL)
+    {
+      g_info ("the filter's counters cannot be read now: %s", error->message);
+      return;
+    }
+  g_hash_table_unref (self->answers);
+  g_hash_table_unref (self->sought);
+  self->answers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->sought = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < counters->len; i++)
+    {
+      const VrCounter *counter = counters->pdata[i];
+      const char      *address = strchr (counter->name, ' ');
+      char            *key = answers_key (counter->name);
+
+      if (key != NULL)
+        g_hash_table_replace (self->answers, key, GUINT_TO_POINTER ((guint) MIN (counter->packets, G_MAXUINT)));
+      else if (address != NULL && counter->packets > 0 && g_str_has_prefix (counter->name, "sought"))
+        g_hash_table_add (self->sought, g_strdup (address + 1));
+    }
+}
+
+/* ---- for the plan ---- */
+
+/* The wall clock's time from which a guest's path is sure without an answer; G_MAXINT64: not before something else changes. */
+static gint64
+sure_at (const VrRelay *self, const VrRecord *record)
+{
+  const char *me = self->config->host->name;
+  gint64      up = vr_tunnels_up_since (self->tunnels, record->owner);
+
+  if (record->state != VR_STATE_RUNNING || g_str_equal (record->owner, me) || g_str_equal (record->owner, record->home) || up == 0)
+    return G_MAXINT64;
+  return MAX (up, record->time_us) + self->config->confirm_after_s * G_USEC_PER_SEC;
+}
+
+static void
+add_waited (const VrRecord *record, GHashTable *waited)
+{
+  g_autofree char *dev = vr_tunnel_dev (record->owner);
+
+  for (guint n = 0; n < record->nics->len; n++)
+    for (char **address = ((VrNic *) record->nics->pdata[n])->addresses; *address != NULL; address++)
+      g_hash_table_add (waited, vr_facts_key (dev, *address));
+}
+
+/* Adds to `waited` (nullable) what is sure by now, and gives the time at which the next one is. */
+static gint64
+waited_until (const VrRelay *self, GHashTable *waited)
+{
+  g_autoptr (GPtrArray) uuids = vr_book_guest_uuids (self->book);
+  gint64 now = g_get_real_time (), next = G_MAXINT64;
+
+  for (guint i = 0; i < uuids->len; i++)
+    {
+      const VrRecord *custody = vr_book_guest (self->book, uuids->pdata[i])->custody;
+      gint64          at = custody != NULL ? sure_at (self, custody) : G_MAXINT64;
+
+      if (at > now)
+        next = MIN (next, at);
+      else if (waited != NULL)
+        add_waited (custody, waited);
+    }
+  return next;
+}
+
+void
+vr_relay_path_fill (VrRelay *self, VrFacts *facts)
+{
+  facts->direct = self->config->direct;
+  facts->threshold = self->config->threshold;
+  facts->answers = g_hash_table_ref (self->answers);
+  facts->sought = g_hash_table_ref (self->sought);
+  facts->waited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  waited_until (self, facts->waited);
+}
+
+/* ---- looking, as long as there is something to find out ---- */
+
+/* The next decision about this path waits for a counter. */
+static gboolean
+is_open (const VrRelay *self, const VrPath *path)
+{
+  if (path->direct || self->config->direct == VR_DIRECT_NEVER)
+    return FALSE;
+  if (vr_tunnels_is_up (self->tunnels, path->owner))
+    return TRUE;
+  return self->config->direct == VR_DIRECT_BUILD && !g_hash_table_contains (self->sought, path->address);
+}
+
+static gboolean on_look (gpointer data);
+
+static void
+look_again (VrRelay *self, gint64 took_us)
+{
+  guint pause = MAX (LOOK_MS, LOOK_SHARE * took_us / 1000);
+
+  for (guint i = 0; i < self->plan->paths->len; i++)
+    if (is_open (self, self->plan->paths->pdata[i]))
+      {
+        self->path_look = g_timeout_add (pause, on_look, self);
+        return;
+      }
+}
+
+/* Would the plan decide otherwise now? */
+static gboolean
+is_news (const VrRelay *self, const VrPath *path, GHashTable *sought_before)
+{
+  g_autofree char *dev = vr_tunnel_dev (path->owner);
+  g_autofree char *key = vr_facts_key (dev, path->address);
+
+  if (path->direct)
+    return FALSE;
+  if (g_hash_table_contains (self->sought, path->address) != g_hash_table_contains (sought_before, path->address))
+    return TRUE;
+  return GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key)) >= self->config->threshold
+         && vr_tunnels_is_up (self->tunnels, path->owner);
+}
+
+static gboolean
+on_look (gpointer data)
+{
+  VrRelay *self = data;
+  gint64   start = g_get_monotonic_time ();
+  g_autoptr (GHashTable) before = g_hash_table_ref (self->sought);
+
+  self->path_look = 0;
+  vr_relay_path_look (self);
+  for (guint i = 0; i < self->plan->paths->len; i++)
+    if (is_news (self, self->plan->paths->pdata[i], before))
+      {
+        vr_relay_reconcile_soon (self); /* and that looks again */
+        return G_SOURCE_REMOVE;
+      }
+  look_again (self, g_get_monotonic_time () - start);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_waited (gpointer data)
+{
+  VrRelay *self = data;
+
+  self->path_wait = 0;
+  vr_relay_reconcile_soon (self);
+  return G_SOURCE_REMOVE;
+}
+
+void
+vr_relay_path_watch (VrRelay *self)
+{
+  gint64 next = waited_until (self, NULL), now = g_get_real_time ();
+
+  vr_relay_path_stop (self);
+  look_again (self, 0);
+  if (next != G_MAXINT64) /* not to be fooled by a clock that is set: looked at again after a minute at most */
+    self->path_wait = g_timeout_add (MIN (60000, (next - now) / 1000 + 1), on_waited, self);
+}
+
+void
+vr_relay_path_stop (VrRelay *self)
+{
+  g_clear_handle_id (&self->path_look, g_source_remove);
+  g_clear_handle_id (&self->path_wait, g_source_remove);
+}
