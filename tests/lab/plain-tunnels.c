@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * daemon/tunnel/tunnels.h without IPsec, for the native form of the lab, where the kernel has no ESP: a plain interface for each peer,
- * under the tunnel's name, to the peer's first IPv4 underlay address. Nothing is encrypted, and nobody negotiates: a tunnel is
- * up while it is wished up here.
+ * under the tunnel's name, to the peer's first IPv4 underlay address. Nothing is encrypted. A tunnel is up while either side wishes it
+ * up, as one that charon negotiated: each side says so by a file h2-h3 (it, then the other) in $LAB_PLAIN, which all hosts of the
+ * lab see. A file h2-h3.down, in whichever order, takes it down on both.
  *
  * Routes say "ADDRESS dev vr-PEER" with no gateway, so the interface has to behave as a layer-3 one, for IPv4 and IPv6, and the
  * kernel has to do the forwarding, as with the real one: what is measured is then the same path. Such kernels have no ipip, gre, sit or
@@ -18,6 +19,7 @@
 
 #include <gio/gio.h>
 #include <net/if.h>
+#include <stdio.h>
 
 #include "daemon/model/address.h"
 #include "daemon/names.h"
@@ -28,7 +30,7 @@
 
 typedef struct {
   char    *name, *dev, *trouble;
-  gboolean wanted, there, up;
+  gboolean wanted, wished, there, up;
   gint64   up_since;
 } Peer;
 
@@ -40,6 +42,7 @@ struct _VrTunnels {
   GHashTable     *changed; /* set of names to tell about */
   gboolean        planned;
   guint           idle;
+  GFileMonitor   *monitor; /* of $LAB_PLAIN */
 };
 
 G_DEFINE_FINAL_TYPE (VrTunnels, vr_tunnels, G_TYPE_OBJECT)
@@ -180,12 +183,65 @@ tell (VrTunnels *self, const char *name)
 
 /* ---- what is wanted ---- */
 
+static char *
+file_of (const char *a, const char *b, const char *suffix)
+{
+  return g_strdup_printf ("%s/%s-%s%s", g_getenv ("LAB_PLAIN"), a, b, suffix);
+}
+
+static gboolean
+has_file (const char *a, const char *b, const char *suffix)
+{
+  g_autofree char *file = file_of (a, b, suffix);
+
+  return g_file_test (file, G_FILE_TEST_EXISTS);
+}
+
+static void
+wish (VrTunnels *self, Peer *peer, gboolean wished)
+{
+  g_autofree char *file = file_of (self->config->host->name, peer->name, "");
+
+  peer->wished = wished;
+  if (!wished)
+    remove (file);
+  else if (!g_file_test (file, G_FILE_TEST_EXISTS) && !g_file_set_contents (file, "", 0, NULL))
+    g_error ("cannot write %s", file);
+}
+
+/* TRUE: it came up or went down. */
+static gboolean
+look (VrTunnels *self, Peer *peer)
+{
+  const char *me = self->config->host->name;
+  gboolean    was_up = peer->up;
+
+  peer->up = peer->there && (peer->wished || has_file (peer->name, me, "")) && !has_file (me, peer->name, ".down")
+             && !has_file (peer->name, me, ".down");
+  if (peer->up && !was_up)
+    peer->up_since = g_get_real_time ();
+  return peer->up != was_up;
+}
+
+static void
+on_file (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, gpointer data)
+{
+  VrTunnels     *self = data;
+  GHashTableIter iter;
+  Peer          *peer;
+
+  g_hash_table_iter_init (&iter, self->peers);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &peer))
+    if (look (self, peer))
+      tell (self, peer->name);
+}
+
 static void
 want (VrTunnels *self, const VrTunnel *tunnel)
 {
   Peer              *peer = g_hash_table_lookup (self->peers, tunnel->peer);
   g_autoptr (GError) error = NULL;
-  gboolean           was_up;
+  gboolean           changed;
 
   if (peer == NULL)
     {
@@ -194,13 +250,11 @@ want (VrTunnels *self, const VrTunnel *tunnel)
       peer->dev = g_strdup (tunnel->dev);
       g_hash_table_insert (self->peers, peer->name, peer);
     }
-  was_up = peer->up;
   peer->wanted = TRUE;
   peer->there = make_link (self, tunnel, &error);
-  peer->up = peer->there && tunnel->wish != VR_TUNNEL_READY;
-  if (peer->up && !was_up)
-    peer->up_since = g_get_real_time ();
-  if (peer->up != was_up || g_strcmp0 (peer->trouble, error != NULL ? error->message : NULL) != 0)
+  wish (self, peer, tunnel->wish != VR_TUNNEL_READY);
+  changed = look (self, peer);
+  if (changed || g_strcmp0 (peer->trouble, error != NULL ? error->message : NULL) != 0)
     tell (self, peer->name);
   g_free (peer->trouble);
   peer->trouble = error != NULL ? g_strdup (error->message) : NULL;
@@ -238,6 +292,7 @@ vr_tunnels_want (VrTunnels *self, GPtrArray *wanted)
     if (!peer->wanted)
       {
         remove_link (peer->dev);
+        wish (self, peer, FALSE);
         tell (self, peer->name);
         g_hash_table_iter_remove (&iter);
       }
@@ -261,12 +316,20 @@ vr_tunnels_new (VrKernel *kernel, const VrConfig *config)
 void
 vr_tunnels_start (VrTunnels *self)
 {
+  g_autoptr (GFile)  folder = g_file_new_for_path (g_getenv ("LAB_PLAIN"));
+  g_autoptr (GError) error = NULL;
+
+  self->monitor = g_file_monitor_directory (folder, G_FILE_MONITOR_NONE, NULL, &error);
+  if (self->monitor == NULL)
+    g_error ("cannot watch $LAB_PLAIN: %s", error->message);
+  g_signal_connect (self->monitor, "changed", G_CALLBACK (on_file), self);
 }
 
 void
 vr_tunnels_stop (VrTunnels *self)
 {
   g_clear_handle_id (&self->idle, g_source_remove);
+  g_clear_object (&self->monitor);
 }
 
 gboolean

@@ -176,6 +176,24 @@ mend() {
   fi
 }
 
+# tunnel_down A B, tunnel_back A B: virt-relay's tunnel between two hosts is taken down, and stays down until it may be up again
+tunnel_down() {
+  if [ "$LAB_TUNNEL" = plain ]; then
+    touch "$LAB_PLAIN/$1-$2.down"
+    return
+  fi
+  cut "$1" "$2"
+  on "$1" swanctl --terminate --ike "virt-relay-$2" --force > /dev/null
+  on "$2" swanctl --terminate --ike "virt-relay-$1" --force > /dev/null
+}
+tunnel_back() {
+  if [ "$LAB_TUNNEL" = plain ]; then
+    rm "$LAB_PLAIN/$1-$2.down"
+  else
+    mend "$1" "$2"
+  fi
+}
+
 # shape HOST RATE [DELAY [LOSS]]: limits what HOST sends and gets, e.g. shape h1 16mbit 20ms 1%. shape HOST off: ends it.
 shape() {
   local h=$1 where device

@@ -54,6 +54,9 @@ tunnel_before_stop() {
   compare "$up" -gt 0 && compare "$up" -lt "$stop"
 }
 
+# path_is H GUEST INTERFACE: that is how H's daemon sends to it
+path_is() { [ "$(on "$1" virt-relay guests --json | jq -r --arg g "$2" '.[] | select(.name == $g) | .path // "none"')" = "$3" ]; }
+
 not() { ! "$@"; }
 
 # relay_again H: the daemon on H with what its configuration says now (LAB_REACH_H)

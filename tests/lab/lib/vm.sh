@@ -15,7 +15,8 @@ vm_virtiofsd() { # SOCKET FOLDER CACHE: serves FOLDER in the background, adds to
   done
   [ -n "$program" ] || die "no virtiofsd here: run tests/setup"
   if [ "$program" = /usr/libexec/virtiofsd ]; then
-    "$program" --socket-path="$1" --shared-dir="$2" --cache="$3" --sandbox=chroot --thread-pool-size=2
+    # Folders that something is mounted on would be announced, and the kernel's overlay refuses what is announced.
+    "$program" --socket-path="$1" --shared-dir="$2" --cache="$3" --sandbox=chroot --thread-pool-size=2 --no-announce-submounts
   else
     "$program" --socket-path="$1" -o source="$2" -o cache="$3" -o sandbox=chroot --thread-pool-size=2
   fi > "$1.log" 2>&1 &
