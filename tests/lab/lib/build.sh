@@ -20,16 +20,25 @@ build_programs() {
   DESTDIR=$LAB_DIR/root meson install -C "$LAB_BUILD" --no-rebuild --quiet >> "$log" || die "meson install failed, see $log"
 }
 
-# Debian's cloud kernel, unpacked into the build folder and never installed; sets KERNEL (its version).
+# download_kernel FOLDER: Debian's cloud kernel, unpacked there
+download_kernel() {
+  local package
+  package=$(apt-cache depends linux-image-cloud-amd64 2> /dev/null | awk '/Depends: linux-image/ {print $2; exit}')
+  [ -n "$package" ] || return 1
+  echo "lab: downloading $package and unpacking it into $1 (it is not installed)"
+  rm -rf "$1"
+  mkdir -p "$1"
+  (cd "$1" && apt-get download -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 "$package" &&
+    dpkg -x "$package"_*.deb . && rm "$package"_*.deb)
+}
+
+# The kernel of the VM and of the guests, never installed; sets KERNEL (its version).
 build_kernel() {
-  local dir=$LAB_DIR/kernel package
+  local dir=$LAB_DIR/kernel
   if ! ls "$dir"/boot/vmlinuz-* > /dev/null 2>&1; then
-    package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ {print $2; exit}')
-    [ -n "$package" ] || die "apt knows no linux-image-cloud-amd64 (run apt-get update)"
-    echo "lab: downloading $package and unpacking it into $dir (it is not installed)"
-    mkdir -p "$dir"
-    (cd "$dir" && apt-get download -qq -o APT::Sandbox::User=root "$package" && dpkg -x "$package"_*.deb . && rm "$package"_*.deb) ||
-      die "cannot download and unpack $package"
+    # apt's lists may be missing, or so old that they name a kernel that the archive has replaced
+    download_kernel "$dir" || { apt-get update -qq && download_kernel "$dir"; } ||
+      die "cannot download linux-image-cloud-amd64: is the network there, and Debian's own archive (main) in apt's sources?"
   fi
   KERNEL=$(basename "$dir"/boot/vmlinuz-*)
   KERNEL=${KERNEL#vmlinuz-}
