@@ -15,6 +15,7 @@ struct _VrLinks {
   GHashTable *by_index;  /* index -> VrLink, owned */
   GHashTable *by_name;   /* name -> the same */
   GHashTable *addresses; /* set of text */
+  GHashTable *numbered;  /* set of the indexes of links with an IPv4 address */
 };
 
 static void
@@ -37,6 +38,7 @@ vr_links_new (void)
   links->by_index = g_hash_table_new_full (NULL, NULL, NULL, link_free);
   links->by_name = g_hash_table_new (g_str_hash, g_str_equal);
   links->addresses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  links->numbered = g_hash_table_new (NULL, NULL);
   return links;
 }
 
@@ -48,6 +50,7 @@ vr_links_free (VrLinks *links)
   g_hash_table_unref (links->by_name);
   g_hash_table_unref (links->by_index);
   g_hash_table_unref (links->addresses);
+  g_hash_table_unref (links->numbered);
   g_free (links);
 }
 
@@ -188,6 +191,8 @@ take_dumped_address (const struct nlmsghdr *nlh, gpointer data)
   address = vr_attribute_address (tb[IFA_LOCAL] != NULL ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], header->ifa_family);
   if (address != NULL)
     g_hash_table_add (links->addresses, address);
+  if (address != NULL && header->ifa_family == AF_INET)
+    g_hash_table_add (links->numbered, GUINT_TO_POINTER (header->ifa_index));
 }
 
 gboolean
@@ -196,6 +201,7 @@ vr_links_read_addresses (VrLinks *links, VrRtnl *rtnl, GError **error)
   struct ifaddrmsg header = { .ifa_family = AF_UNSPEC };
 
   g_hash_table_remove_all (links->addresses);
+  g_hash_table_remove_all (links->numbered);
   return vr_rtnl_dump (rtnl, RTM_GETADDR, &header, sizeof header, take_dumped_address, links, error);
 }
 
@@ -248,4 +254,10 @@ gboolean
 vr_links_has_address (const VrLinks *links, const char *address)
 {
   return g_hash_table_contains (links->addresses, address);
+}
+
+gboolean
+vr_links_is_numbered (const VrLinks *links, int index)
+{
+  return g_hash_table_contains (links->numbered, GINT_TO_POINTER (index));
 }

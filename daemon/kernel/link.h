@@ -38,6 +38,7 @@ GPtrArray    *vr_links_all (const VrLinks *links); /* (transfer container) of co
 
 /* Is the address configured here and usable as a source (not tentative)? As of the last read. */
 gboolean      vr_links_has_address (const VrLinks *links, const char *address);
+gboolean      vr_links_is_numbered (const VrLinks *links, int index); /* has it an IPv4 address? As of the last read. */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrLinks, vr_links_free)
 

@@ -4,6 +4,10 @@
  * it stays when the underlay's interfaces come and go. It gets no link-local address of its own: its peer could do
  * nothing with one, and the kernel's router solicitations and listener reports would only be dropped, and counted, over
  * there.
+ *
+ * It gets an IPv4 address all the same, the dummy address of RFC 7600: on an interface without any, the kernel's loose reverse
+ * path filter is a strict one, and drops what came by the relay while answers go straight. Its scope keeps it from ever
+ * being a source.
  */
 #include "xfrm.h"
 
@@ -13,6 +17,8 @@
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <string.h>
+
+#define DUMMY "192.0.0.8"
 
 static VrRequest *
 link_request (guint16 type, guint16 flags, const char *name, guint up, char *item)
@@ -73,6 +79,34 @@ up_request (const char *name)
 }
 
 static void
+add_address_request (GPtrArray *batch, int index, const char *name)
+{
+  VrRequest        *request = vr_request_new (RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, g_strdup_printf ("+ address " DUMMY " of %s", name));
+  struct ifaddrmsg *header = vr_request_header (request, sizeof *header);
+
+  header->ifa_family = AF_INET;
+  header->ifa_prefixlen = 32;
+  header->ifa_scope = RT_SCOPE_HOST;
+  header->ifa_index = index;
+  vr_request_put_address (request, IFA_LOCAL, DUMMY);
+  vr_request_put_address (request, IFA_ADDRESS, DUMMY);
+  request->harmless = EEXIST;
+  g_ptr_array_add (batch, request);
+}
+
+static void
+number (VrRtnl *rtnl, VrLinks *links, const char *name, VrTrouble *trouble)
+{
+  const VrLink         *link = vr_links_by_name (links, name);
+  g_autoptr (GPtrArray) batch = vr_batch_new ();
+
+  if (link == NULL || vr_links_is_numbered (links, link->index))
+    return;
+  add_address_request (batch, link->index, name);
+  vr_rtnl_run (rtnl, batch, NULL, trouble);
+}
+
+static void
 explain (GPtrArray *batch, const char *name, guint32 if_id, GError **error)
 {
   const VrRequest *create = batch->pdata[0];
@@ -116,7 +150,8 @@ vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, c
                    IFALIASZ - 1);
       return FALSE;
     }
-  if (link != NULL && link->if_id == if_id && link->up && link->mtu == mtu && g_strcmp0 (link->alias, alias) == 0)
+  if (link != NULL && link->if_id == if_id && link->up && link->mtu == mtu && g_strcmp0 (link->alias, alias) == 0
+      && vr_links_is_numbered (links, link->index))
     return TRUE;
   if (link != NULL && link->if_id != if_id)
     {
@@ -136,6 +171,7 @@ vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, c
       g_clear_error (&trouble.first);
       return FALSE;
     }
+  number (rtnl, links, name, &trouble);
   if (vr_trouble_propagate (&trouble, error))
     return TRUE;
   if (link == NULL)
