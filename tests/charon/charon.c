@@ -26,7 +26,7 @@ charon_unavailable (void)
   if (geteuid () != 0)
     return "needs root, for network namespaces";
   if (charon_program () == NULL)
-    return "needs charon-systemd (Debian: apt-get install charon-systemd libcharon-extra-plugins)";
+    return "needs charon-systemd: run tests/setup";
   if (access ("/dev/net/tun", R_OK) != 0)
     return "needs /dev/net/tun, for kernel-libipsec";
   return NULL;
@@ -101,6 +101,18 @@ write_conf (Charon *charon)
   g_assert_no_error (error);
 }
 
+/* Where AppArmor is, Debian's profile lets the installed swanctl read /etc/swanctl and talk to the system's charon only. */
+static char *
+copy_swanctl (const char *dir)
+{
+  g_autofree char *installed = g_find_program_in_path ("swanctl");
+  char *copy = g_build_filename (dir, "swanctl", NULL);
+
+  g_assert_nonnull (installed);
+  run ("cp", installed, copy, NULL);
+  return copy;
+}
+
 Charon *
 charon_new (guint number)
 {
@@ -116,6 +128,7 @@ charon_new (guint number)
   charon->dir = make_temp_dir ();
   charon->uri = g_strdup_printf ("unix://%s/charon.vici", charon->dir);
   charon->conf = g_build_filename (charon->dir, "strongswan.conf", NULL);
+  charon->swanctl = copy_swanctl (charon->dir);
   charon->address = addresses[number];
   write_conf (charon);
 
@@ -184,5 +197,6 @@ charon_free (Charon *charon)
   g_free (charon->dir);
   g_free (charon->uri);
   g_free (charon->conf);
+  g_free (charon->swanctl);
   g_free (charon);
 }

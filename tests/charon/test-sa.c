@@ -215,7 +215,7 @@ static void
 test_rekey_child (Pair *pair, gconstpointer data)
 {
   bring_up (pair);
-  g_bytes_unref (output_of (STRV ("swanctl", "--rekey", "--child", "net", "--uri", pair->left->uri), NULL));
+  g_bytes_unref (output_of (STRV (pair->left->swanctl, "--rekey", "--child", "net", "--uri", pair->left->uri), NULL));
   WAIT_FOR (pair->l->n_child_rekey == 1 && pair->r->n_child_rekey == 1);
   g_assert_cmpuint (pair->l->n_child_up, ==, 1);
 }
@@ -224,7 +224,7 @@ static void
 test_rekey_ike (Pair *pair, gconstpointer data)
 {
   bring_up (pair);
-  g_bytes_unref (output_of (STRV ("swanctl", "--rekey", "--ike", "peers", "--uri", pair->left->uri), NULL));
+  g_bytes_unref (output_of (STRV (pair->left->swanctl, "--rekey", "--ike", "peers", "--uri", pair->left->uri), NULL));
   WAIT_FOR (pair->l->n_ike_rekey == 1 && pair->r->n_ike_rekey == 1);
   g_assert_cmpuint (pair->l->n_ike_up, ==, 1);
 }

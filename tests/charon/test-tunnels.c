@@ -298,7 +298,7 @@ has_conn (Host *host, const char *name)
 static void
 swanctl (Host *host, const char *command)
 {
-  const char *argv[] = { "swanctl", command, "--uri", host->charon->uri, NULL };
+  const char *argv[] = { host->charon->swanctl, command, "--uri", host->charon->uri, NULL };
   g_autofree char *conf = g_build_filename (host->charon->dir, "swanctl.conf", NULL);
   g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE);
   g_autoptr (GSubprocess) process = NULL;
