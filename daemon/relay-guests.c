@@ -211,7 +211,7 @@ on_timer (gpointer data)
     return G_SOURCE_REMOVE;
   local->timer = 0;
   local->waited = TRUE;
-  if (local->presence == VR_PRESENCE_EXPECTED)
+  if (local->presence == VR_PRESENCE_EXPECTED || local->presence == VR_PRESENCE_ABSENT)
     look (asked->relay, local);
   else
     vr_relay_settle (asked->relay, local);
@@ -259,37 +259,30 @@ vr_relay_settle (VrRelay *self, VrLocal *local)
   if (local->timer == 0 && !local->waited
       && vr_custody_waits (me, self->book, local->uuid, local->presence, local->sighting))
     start_timer (self, local, CLAIM_DELAY_MS);
-  if (local->presence == VR_PRESENCE_ABSENT)
-    g_hash_table_remove (self->locals, local->uuid);
-  else
+  if (local->presence != VR_PRESENCE_ABSENT)
     stamp (self, local);
+  else if (local->timer == 0)
+    g_hash_table_remove (self->locals, local->uuid);
 }
 
-/* A guest that the log says is here, or coming, and of which libvirt knows nothing: said to be absent like any other. */
-static void
-settle_unseen (VrRelay *self)
+void
+vr_relay_settle_unseen (VrRelay *self, const char *uuid)
 {
-  g_autoptr (GPtrArray) uuids = vr_book_guest_uuids (self->book);
-
-  for (guint i = 0; i < uuids->len; i++)
-    if (!g_hash_table_contains (self->locals, uuids->pdata[i]))
-      {
-        VrRecord *record = vr_custody_next (self->config->host->name, self->book, uuids->pdata[i], VR_PRESENCE_ABSENT, NULL, FALSE);
-
-        if (record != NULL)
-          vr_relay_write (self, record);
-      }
+  if (self->log_ready && self->virt_known && !g_hash_table_contains (self->locals, uuid))
+    vr_relay_settle (self, get_local (self, uuid));
 }
 
 void
 vr_relay_settle_all (VrRelay *self)
 {
   g_autoptr (GList) locals = g_hash_table_get_values (self->locals);
+  g_autoptr (GPtrArray) uuids = NULL;
 
   for (GList *l = locals; l != NULL; l = l->next)
     vr_relay_settle (self, l->data);
-  if (self->log_ready && self->virt_known)
-    settle_unseen (self);
+  uuids = vr_book_guest_uuids (self->book);
+  for (guint i = 0; i < uuids->len; i++)
+    vr_relay_settle_unseen (self, uuids->pdata[i]);
 }
 
 /* ---- looking ---- */
@@ -345,7 +338,7 @@ on_looked (GObject *source, GAsyncResult *result, gpointer data)
     g_info ("guest %s: cannot look at it: %s", asked->uuid, error->message);
   if (again)
     look (self, local);
-  else if (local->presence == VR_PRESENCE_EXPECTED && local->timer == 0)
+  else if ((local->presence == VR_PRESENCE_EXPECTED || local->presence == VR_PRESENCE_ABSENT) && local->timer == 0)
     start_timer (self, local, self->config->intent_timeout_s * 1000);
 }
 
@@ -498,7 +491,7 @@ on_virt_event (VrVirt *virt, const VrVirtEvent *event, gpointer data)
       look (self, local);
       return;
     }
-  if (local->presence == VR_PRESENCE_ABSENT) /* nothing was known of it, and nothing is now */
+  if (local->presence == VR_PRESENCE_ABSENT && local->timer == 0) /* nothing was known of it, and nothing is now */
     g_hash_table_remove (self->locals, event->uuid);
 }
 
@@ -557,7 +550,7 @@ on_hook (VrHookListener *hooks, VrHookEvent *event, gpointer data)
     default: /* prepare, restore: libvirt's own events follow */
       break;
     }
-  if (local->presence == VR_PRESENCE_ABSENT && !local->looking)
+  if (local->presence == VR_PRESENCE_ABSENT && !local->looking && local->timer == 0)
     g_hash_table_remove (self->locals, xml->uuid);
 }
 

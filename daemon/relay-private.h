@@ -64,6 +64,8 @@ void     vr_relay_guests_connect (VrRelay *self);
 void     vr_relay_list (VrRelay *self);
 void     vr_relay_settle (VrRelay *self, VrLocal *local);
 void     vr_relay_settle_all (VrRelay *self);
+/* A guest that the log says is here, or coming, and of which libvirt knows nothing: it is absent, like any other. */
+void     vr_relay_settle_unseen (VrRelay *self, const char *uuid);
 void     vr_relay_look_for_addresses (VrRelay *self);
 void     vr_local_free (VrLocal *local);
 

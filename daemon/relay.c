@@ -203,6 +203,8 @@ on_log_guest (VrLog *log, VrRecord *record, gpointer data)
   local = g_hash_table_lookup (self->locals, record->uuid);
   if (local != NULL)
     vr_relay_settle (self, local);
+  else
+    vr_relay_settle_unseen (self, record->uuid);
   vr_relay_reconcile_soon (self);
 }
 

@@ -23,7 +23,8 @@
  *                 source
  *
  * Who may pass:
- *   From a tunnel, forwarded: a guest of this host's that runs there; anything to a guest of its here; and sources that are
+ *   From a tunnel, forwarded: a guest of this host's that runs there, but not back into a network behind that tunnel, unless
+ *   it is to a guest that is relayed or here (else two hosts that do not agree yet could send it to and fro); anything to a guest of its here; and sources that are
  *   behind that tunnel, guests of other hosts among them, to destinations that are here. All else is dropped: foreign-source if the source is not behind that peer,
  *   else foreign-destination.
  *   From a tunnel, to this host itself: sources that are behind that peer. Neighbour discovery is let in (a tunnel has
@@ -135,8 +136,12 @@ static const char base[] =
   "  IP daddr @net# return\n"
   "  counter name foreign-destination drop\n"
   "}\n"
+  "chain from-away {\n"
+  "  IP daddr @here# return\n"
+  "  iifname . IP daddr @peer-net# counter name foreign-destination drop\n"
+  "}\n"
   "chain from-peer {\n"
-  "  iifname . IP saddr @peer-owned# return\n"
+  "  iifname . IP saddr @peer-owned# goto from-away\n"
   "  iifname . IP daddr @peer-homed# return\n"
   "  iifname . IP saddr @peer-guest# goto for-here\n"
   "  iifname . IP saddr @peer-net# goto for-here\n"

@@ -283,6 +283,15 @@ vr_book_guest (const VrBook *book, const char *uuid)
   return page_is_known (page) ? &page->guest : NULL;
 }
 
+const VrRecord *
+vr_book_intent_of (const VrBook *book, const char *uuid, const char *target)
+{
+  const Page *page = g_hash_table_lookup (book->pages, uuid);
+  const VrRecord *intent = page ? g_hash_table_lookup (page->intents, target) : NULL;
+
+  return intent && intent_counts (intent, page->guest.custody) ? intent : NULL;
+}
+
 const VrHost *
 vr_book_host (const VrBook *book, const char *name)
 {

@@ -29,6 +29,8 @@ gboolean vr_book_add_record (VrBook *book, VrRecord *record, GError **error);
 gboolean vr_book_add_host (VrBook *book, VrHost *host);
 
 const VrGuest *vr_book_guest (const VrBook *book, const char *uuid); /* NULL if unknown */
+/* The target's own latest word, if it announces the guest and is not out of date; whether it is the one that stands or not. */
+const VrRecord *vr_book_intent_of (const VrBook *book, const char *uuid, const char *target);
 const VrHost  *vr_book_host (const VrBook *book, const char *name);
 GPtrArray     *vr_book_guest_uuids (const VrBook *book); /* (transfer container), sorted, strings owned by the book */
 GPtrArray     *vr_book_host_names (const VrBook *book);

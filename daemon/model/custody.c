@@ -3,7 +3,8 @@
  * Theory of operation. One function for each presence; each compares what libvirt says here with the guest's record of custody and
  * its intent, and gives the record that is missing, if any.
  *
- *   ABSENT       mine, and no longer here: STOPPED. Announced by me, and it does not come: WITHDRAWN.
+ *   ABSENT       mine, and no longer here: STOPPED; given to me, and never seen: its origin may take it back, so wait first.
+ *                Announced by me, and it does not come: WITHDRAWN.
  *   EXPECTED     somebody else's: INCOMING, my intent.
  *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
  *                Somebody else's still: it is about to be given to me, so wait; claim it when that was in vain.
@@ -150,14 +151,14 @@ is_active (const VrRecord *custody)
 }
 
 static VrRecord *
-when_absent (const char *self, const VrGuest *guest)
+when_absent (const char *self, const VrGuest *guest, const VrRecord *intent, gboolean waited)
 {
   const VrRecord *custody = guest->custody;
 
-  if (is_active (custody) && g_str_equal (custody->owner, self) && custody->state != VR_STATE_MOVED)
+  if (is_active (custody) && g_str_equal (custody->owner, self) && (custody->state != VR_STATE_MOVED || waited))
     return vr_record_derive (custody, VR_STATE_STOPPED, self);
-  if (guest->intent != NULL && g_str_equal (guest->intent->target, self) && (custody == NULL || !g_str_equal (custody->owner, self)))
-    return vr_record_derive (guest->intent, VR_STATE_WITHDRAWN, self);
+  if (intent != NULL)
+    return vr_record_derive (intent, VR_STATE_WITHDRAWN, self);
   return NULL;
 }
 
@@ -165,6 +166,7 @@ static VrRecord *
 when_expected (const char *self, const VrBook *book, const VrGuest *guest, const VrSighting *sighting)
 {
   const VrRecord *custody = guest->custody;
+  const VrRecord *mine = vr_book_intent_of (book, sighting->uuid, self);
   /* The stamp is newer than the log where the log's news is still on its way. */
   gboolean  by_stamp = sighting->owner != NULL && (custody == NULL || sighting->epoch > custody->epoch);
   VrRecord *record;
@@ -173,8 +175,7 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
     return NULL; /* its owner runs no virt-relay: nothing can be said */
   if (g_str_equal (by_stamp ? sighting->owner : custody->owner, self))
     return NULL;
-  if (guest->intent != NULL && g_str_equal (guest->intent->target, self)
-      && (!by_stamp || guest->intent->epoch == MAX (sighting->epoch, 1)))
+  if (mine != NULL && (!by_stamp || mine->epoch == MAX (sighting->epoch, 1)))
     return NULL;
   if (by_stamp)
     {
@@ -211,9 +212,9 @@ claim (const char *self, const VrRecord *custody, const VrSighting *sighting, Vr
 
 /* Somebody said that the guest comes here: then its owner will give it away, and is waited for. */
 static gboolean
-is_coming (const char *self, const VrGuest *guest)
+is_coming (const char *self, const VrBook *book, const VrGuest *guest)
 {
-  if (guest->intent != NULL && g_str_equal (guest->intent->target, self))
+  if (vr_book_intent_of (book, guest->custody->uuid, self) != NULL)
     return TRUE;
   return guest->custody->state == VR_STATE_LEAVING && g_strcmp0 (guest->custody->target, self) == 0;
 }
@@ -237,7 +238,7 @@ when_running (const char *self, const VrBook *book, const VrGuest *guest, const 
     {
       if (custody->state == VR_STATE_MOVED && g_strcmp0 (custody->origin, self) == 0)
         return claim (self, custody, sighting, VR_STATE_RETURNED);
-      return waited || !is_coming (self, guest) ? claim (self, custody, sighting, VR_STATE_RUNNING) : NULL;
+      return waited || !is_coming (self, book, guest) ? claim (self, custody, sighting, VR_STATE_RUNNING) : NULL;
     }
   record = vr_record_derive (custody, custody->state == VR_STATE_RETURNED ? VR_STATE_RETURNED : VR_STATE_RUNNING, self);
   if (custody->state == VR_STATE_LEAVING)
@@ -282,7 +283,9 @@ when_handed_over (const char *self, const VrGuest *guest)
 
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
-  target = custody->state == VR_STATE_LEAVING ? custody->target : announced_by (guest);
+  target = announced_by (guest);
+  if (target == NULL && custody->state == VR_STATE_LEAVING)
+    target = custody->target;
   if (target == NULL)
     return NULL;
   record = vr_record_derive (custody, VR_STATE_MOVED, self);
@@ -305,7 +308,7 @@ vr_custody_next (const char *self, const VrBook *book, const char *uuid, VrPrese
   switch (presence)
     {
     case VR_PRESENCE_ABSENT:
-      return when_absent (self, guest);
+      return when_absent (self, guest, vr_book_intent_of (book, uuid, self), waited);
     case VR_PRESENCE_EXPECTED:
       return when_expected (self, book, guest, sighting);
     case VR_PRESENCE_RUNNING:
@@ -323,7 +326,11 @@ vr_custody_waits (const char *self, const VrBook *book, const char *uuid, VrPres
 {
   const VrGuest *guest = vr_book_guest (book, uuid);
 
-  return presence == VR_PRESENCE_RUNNING && guest != NULL && is_active (guest->custody) && !g_str_equal (guest->custody->owner, self)
-         && is_coming (self, guest)
+  if (guest == NULL || !is_active (guest->custody))
+    return FALSE;
+  if (presence == VR_PRESENCE_ABSENT) /* given to me, and not here: its origin takes it back, or it ended here before that was known */
+    return guest->custody->state == VR_STATE_MOVED && g_str_equal (guest->custody->owner, self);
+  return presence == VR_PRESENCE_RUNNING && !g_str_equal (guest->custody->owner, self)
+         && is_coming (self, book, guest)
          && !(guest->custody->state == VR_STATE_MOVED && g_strcmp0 (guest->custody->origin, self) == 0);
 }

@@ -34,13 +34,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrSighting, vr_sighting_free)
 
 /*
  * The record that `self` has to write now, or NULL if the log says what is (transfer full, not shared yet).
- * `sighting` may be NULL only with ABSENT. `waited`: the owner that should have given the guest away was waited for long enough,
- * so a guest that runs here may be claimed.
+ * `sighting` may be NULL only with ABSENT. `waited`: the other host was waited for long enough: the owner that should have
+ * given a guest away that runs here, or the origin that may take one back that is not here.
  */
 VrRecord *vr_custody_next (const char *self, const VrBook *book, const char *uuid, VrPresence presence,
                            const VrSighting *sighting, gboolean waited);
 
-/* Does vr_custody_next() with `waited` TRUE claim what it does not claim without? Then the caller waits, and asks again. */
+/* Does vr_custody_next() with `waited` TRUE write what it does not write without? Then the caller waits, and asks again. */
 gboolean  vr_custody_waits (const char *self, const VrBook *book, const char *uuid, VrPresence presence, const VrSighting *sighting);
 
 G_END_DECLS

@@ -117,13 +117,15 @@ make_roles (const char *self, const VrGuest *guest, VrCase *c)
   c->armed = c->here != NULL && !c->placed && g_strcmp0 (c->target, self) == 0;
   c->away = (c->placed || c->armed) && !home;
   c->relayed = known && !mine && (home || g_strcmp0 (c->origin, self) == 0);
-  c->sent_to = known && !mine && !c->relayed && !c->armed;
+  c->sent_to = known && !mine && !c->relayed; /* armed or not: its answers may come straight until it has come */
 }
 
 /* What the book and the facts say of a guest; FALSE: it is of no concern here. */
 static gboolean
 make_case (const VrDraft *draft, const VrGuest *guest, VrCase *c)
 {
+  const VrRecord *intent;
+
   *c = (VrCase) { .record = guest->custody != NULL ? guest->custody : guest->intent };
   if (c->record == NULL || c->record->state == VR_STATE_STOPPED)
     return FALSE;
@@ -132,10 +134,13 @@ make_case (const VrDraft *draft, const VrGuest *guest, VrCase *c)
   c->here = g_hash_table_lookup (draft->facts->here, c->record->uuid);
   if (guest->custody != NULL)
     c->origin = origin_of (guest->custody);
-  if (guest->intent != NULL)
+  intent = vr_book_intent_of (draft->facts->book, c->record->uuid, draft->facts->self); /* my own says more of what comes here */
+  if (intent == NULL || c->here == NULL)
+    intent = guest->intent;
+  if (intent != NULL)
     {
-      c->target = guest->intent->target;
-      c->giver = guest->intent->owner;
+      c->target = intent->target;
+      c->giver = intent->owner;
     }
   else if (c->record->state == VR_STATE_LEAVING)
     c->target = c->record->target;
