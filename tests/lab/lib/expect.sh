@@ -14,12 +14,21 @@ measure() {
     frames | dropped | esp | ike | plain | cleartext) captured && jq ".$1" "$RESULT/capture.json" ;;
     relayed) captured && capture_flow "$kind" h1 h3 ;;
     tunnelled:*) captured && capture_flow "$kind" "$(cut_field 2 "$1")" "$(cut_field 3 "$1")" ;;
+    expired) expired ;;
     qemu_pause_ms) qemu_pause_ms "${LAB_GUEST:-d}" ;;
     *@*) traffic_value "${1%@*}" "${1#*@}" ;;
     *) traffic_value "$1" ;;
   esac
 }
 cut_field() { command cut -d: -f"$1" <<< "$2"; }
+
+# packets that circled until the hosts dropped them: what they told senders of it
+expired() {
+  local h
+  for h in $(hosts); do
+    on "$h" nstat -asz IcmpOutTimeExcds Icmp6OutTimeExcds
+  done | awk '$1 ~ /TimeExcds/ {sum += $2} END {print sum + 0}'
+}
 
 compare() { # VALUE OPERATOR NUMBER, with the operators of test and decimal numbers
   awk -v a="$1" -v o="$2" -v b="$3" 'BEGIN {if (a == "null" || a == "") exit 1

@@ -20,6 +20,8 @@ directory = /var/lib/virt-relay/log
 
 [tunnel]
 psk-file = /etc/virt-relay.psk
+# hosts emulated on a busy machine need seconds for what others do in milliseconds: the side that follows must not lose patience
+takeover-delay = 20
 X
 }
 LAB_REACH_h1=h2 LAB_REACH_h2=h1
