@@ -219,6 +219,14 @@ is_coming (const char *self, const VrBook *book, const VrGuest *guest)
   return guest->custody->state == VR_STATE_LEAVING && g_strcmp0 (guest->custody->target, self) == 0;
 }
 
+/* Given away by me, and here again; and not by another migration, which I would have announced. */
+static gboolean
+came_back (const char *self, const VrBook *book, const VrRecord *custody)
+{
+  return custody->state == VR_STATE_MOVED && g_strcmp0 (custody->origin, self) == 0
+         && vr_book_intent_of (book, custody->uuid, self) == NULL;
+}
+
 static VrRecord *
 when_running (const char *self, const VrBook *book, const VrGuest *guest, const VrSighting *sighting, gboolean waited)
 {
@@ -236,7 +244,7 @@ when_running (const char *self, const VrBook *book, const VrGuest *guest, const 
     return claim (self, custody, sighting, VR_STATE_RUNNING);
   if (!g_str_equal (custody->owner, self))
     {
-      if (custody->state == VR_STATE_MOVED && g_strcmp0 (custody->origin, self) == 0)
+      if (came_back (self, book, custody))
         return claim (self, custody, sighting, VR_STATE_RETURNED);
       return waited || !is_coming (self, book, guest) ? claim (self, custody, sighting, VR_STATE_RUNNING) : NULL;
     }
@@ -332,5 +340,5 @@ vr_custody_waits (const char *self, const VrBook *book, const char *uuid, VrPres
     return guest->custody->state == VR_STATE_MOVED && g_str_equal (guest->custody->owner, self);
   return presence == VR_PRESENCE_RUNNING && !g_str_equal (guest->custody->owner, self)
          && is_coming (self, book, guest)
-         && !(guest->custody->state == VR_STATE_MOVED && g_strcmp0 (guest->custody->origin, self) == 0);
+         && !came_back (self, book, guest->custody);
 }

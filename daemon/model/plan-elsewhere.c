@@ -85,7 +85,8 @@ void
 vr_plan_sent_to (VrDraft *draft, const VrCase *c)
 {
   const VrFacts   *facts = draft->facts;
-  gboolean         straight = vr_plan_may_go_direct (draft, c->owner);
+  /* until the owner itself says that the guest runs there it may not know that it is the owner, and take nothing from a peer */
+  gboolean         straight = c->record->state != VR_STATE_MOVED && vr_plan_may_go_direct (draft, c->owner);
   g_autofree char *dev = vr_tunnel_dev (c->owner);
 
   if (c->record->state == VR_STATE_LEAVING) /* by its owner's word, not by an intent */

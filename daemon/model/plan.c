@@ -189,9 +189,12 @@ static void
 plan_guest (VrDraft *draft, const VrGuest *guest)
 {
   const char *self = draft->facts->self;
+  VrGuest     known = *guest;
   VrCase      c;
 
-  if (!make_case (draft, guest, &c))
+  if (known.custody != NULL && known.custody->state == VR_STATE_STOPPED && known.intent != NULL)
+    known.custody = NULL; /* it was started again since, somewhere, and comes: that it is stopped is old news */
+  if (!make_case (draft, &known, &c))
     return;
   want_tunnels (draft, &c);
   fail_closed (draft, &c);

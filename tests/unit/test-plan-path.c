@@ -129,6 +129,18 @@ test_threshold (void)
 }
 
 static void
+test_not_before_the_owner_knows (void)
+{
+  g_autoptr (World) world = moved ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  g_hash_table_add (world->tunnels, (gpointer) "h3");
+  answered (world, "vr-h3 " D4, 1000);
+  plan = world_plan (world, "h2");
+  expect_none (plan, "10.9.1.100/32");
+}
+
+static void
 test_answers_elsewhere_do_not_count (void)
 {
   g_autoptr (World) world = with_t3 ();
@@ -307,6 +319,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/path/built-when-sought", test_built_when_sought);
   g_test_add_func ("/plan/path/existing-is-not-built", test_existing_is_not_built);
   g_test_add_func ("/plan/path/threshold", test_threshold);
+  g_test_add_func ("/plan/path/not-before-the-owner-knows", test_not_before_the_owner_knows);
   g_test_add_func ("/plan/path/answers-elsewhere-do-not-count", test_answers_elsewhere_do_not_count);
   g_test_add_func ("/plan/path/waited", test_waited);
   g_test_add_func ("/plan/path/tunnel-lost", test_tunnel_lost);
