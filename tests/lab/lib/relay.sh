@@ -2,9 +2,9 @@
 # virt-relay on the hosts: its configuration, start and stop, and what has to be gone when it is gone.
 
 # relay_config hN: /etc/virt-relay.conf as the host's administrator would write it. The only place of the lab that knows its keys.
-# LAB_REACH_hN holds the hosts whose guest networks hN reaches through virt-relay's tunnels.
+# LAB_REACH_hN holds the hosts whose guest networks hN reaches through virt-relay's tunnels, LAB_DIRECT_hN its [path] direct.
 relay_config() {
-  local h=$1 n=${1#h} reach=LAB_REACH_$1 root
+  local h=$1 n=${1#h} reach=LAB_REACH_$1 direct=LAB_DIRECT_$1 root
   root=$(root_of "$1")
   (umask 077 && echo "the secret of the lab" > "$root/etc/virt-relay.psk")
   cat > "$root/etc/virt-relay.conf" << X
@@ -22,6 +22,9 @@ directory = /var/lib/virt-relay/log
 psk-file = /etc/virt-relay.psk
 # hosts emulated on a busy machine need seconds for what others do in milliseconds: the side that follows must not lose patience
 takeover-delay = 20
+
+[path]
+direct = ${!direct:-build}
 X
 }
 LAB_REACH_h1=h2 LAB_REACH_h2=h1

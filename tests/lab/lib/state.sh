@@ -57,6 +57,9 @@ tunnel_before_stop() {
 # path_is H GUEST INTERFACE: that is how H's daemon sends to it
 path_is() { [ "$(on "$1" virt-relay guests --json | jq -r --arg g "$2" '.[] | select(.name == $g) | .path // "none"')" = "$3" ]; }
 
+# at_least MEASURE N
+at_least() { compare "$(measure "$1")" -ge "$2"; }
+
 not() { ! "$@"; }
 
 # relay_again H: the daemon on H with what its configuration says now (LAB_REACH_H)

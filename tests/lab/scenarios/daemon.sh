@@ -4,6 +4,9 @@ expect_soon "T1 is up" tunnel_up h2 h1
 migrate d h1 h3
 expect_owner d h3
 expect_soon "h1 holds the relay" reaches s d
+traffic s d 50
+expect_soon "h2 sends straight" path_is h2 d vr-h3
+traffic_stop
 remember h1 h2 h3
 traffic s d 50
 for h in h1 h2 h3; do stop_relay $h KILL; done
