@@ -69,13 +69,29 @@ reaches() {
 }
 
 # tunnel A B: an ordinary site-to-site IPsec between two hosts' guest networks, made by the administrator without virt-relay
-tunnel() {
+tunnel() { # A B [--policy]
   local a b pair
   for pair in "$1 $2" "$2 $1"; do
     a=${pair% *} b=${pair#* }
-    [ "$LAB_TUNNEL" != plain ] || { tunnel_plain "$a" "$b"; continue; }
-    on "$a" bash -c 'cat > /etc/swanctl/conf.d/lab-$1.conf && ip link add "t-$1" type xfrm dev eth0 if_id "$2" && ip link set "t-$1" up &&
-      ip route add "10.9.${1#h}.0/24" dev "t-$1" && ip -6 route add "fd00:9:${1#h}::/64" dev "t-$1" && swanctl --load-all 2>&1' - "$b" "$((100 + ${b#h}))" << X > /dev/null
+    if [ "$LAB_TUNNEL" = plain ]; then
+      tunnel_plain "$a" "$b"
+    elif [ "${3:-}" = --policy ]; then
+      tunnel_site "$a" "$b" "local_ts = 10.9.${a#h}.0/24, fd00:9:${a#h}::/64" "remote_ts = 10.9.${b#h}.0/24, fd00:9:${b#h}::/64"
+    else
+      on "$a" bash -c 'ip link add "t-$1" type xfrm dev eth0 if_id "$2" && ip link set "t-$1" up &&
+        ip route add "10.9.${1#h}.0/24" dev "t-$1" && ip -6 route add "fd00:9:${1#h}::/64" dev "t-$1"' - "$b" "$((100 + ${b#h}))" > /dev/null
+      tunnel_site "$a" "$b" "if_id_in = $((100 + ${b#h}))" "if_id_out = $((100 + ${b#h}))" 'local_ts = 0.0.0.0/0, ::/0' 'remote_ts = 0.0.0.0/0, ::/0'
+    fi
+  done
+  [ "$LAB_TUNNEL" = plain ] || on "$1" swanctl --initiate --child net --ike "site-$2" --timeout 60 > "$LAB_RUN/initiate.out" 2>&1 ||
+    die "no tunnel $1-$2: $(tail -3 "$LAB_RUN/initiate.out")"
+}
+
+# tunnel_site A B LINE...: A's connection to B, with these lines in its child
+tunnel_site() {
+  local a=$1 b=$2
+  shift 2
+  on "$a" bash -c 'cat > /etc/swanctl/conf.d/lab-$1.conf && swanctl --load-all 2>&1' - "$b" << X > /dev/null
 connections { site-$b {
   version = 2
   local_addrs = $(addr "$a")
@@ -84,19 +100,14 @@ connections { site-$b {
     id = site-$a }
   remote { auth = psk
     id = site-$b }
-  if_id_in = $((100 + ${b#h}))
-  if_id_out = $((100 + ${b#h}))
   children { net {
-    local_ts = 0.0.0.0/0, ::/0
-    remote_ts = 0.0.0.0/0, ::/0 } } } }
+$(printf '    %s\n' "$@")
+    esp_proposals = aes256gcm16 } } } }
 secrets { ike-site-$b {
   id-1 = site-$a
   id-2 = site-$b
   secret = "the sites' secret" } }
 X
-  done
-  [ "$LAB_TUNNEL" = plain ] || on "$1" swanctl --initiate --child net --ike "site-$2" --timeout 60 > "$LAB_RUN/initiate.out" 2>&1 ||
-    die "no tunnel $1-$2: $(tail -3 "$LAB_RUN/initiate.out")"
 }
 
 tunnel_plain() {
