@@ -7,6 +7,7 @@
  *   bridge        interfaces here on which guests' packets may appear in clear: bridges and taps of guests (in the
  *                 table: guest-bridge)
  *   here#         destinations that this host takes from tunnels: guests here or on their way, and those that it relays
+ *   placed#       guests that run here and belong to this host
  *   net#          the own guest networks
  *   remote-net#   guest networks of the other hosts, reached through tunnels or not
  *   relay#        guests that this host relays, or is about to: what goes to them through a tunnel is counted, each by
@@ -29,6 +30,8 @@
  *   else foreign-destination.
  *   From a tunnel, to this host itself: sources that are behind that peer. Neighbour discovery is let in (a tunnel has
  *   none, a plain interface in its place does); other multicast is of no use to anybody and is dropped.
+ *   From a tunnel into a tunnel, with the address of a guest that is placed here: it was sent from here before, and somebody
+ *   sent it back who knows less, or more, than this host. Dropped (circling).
  *   To a known guest, or to a network that has a tunnel, leaving by anything but a tunnel or a guest's bridge: dropped
  *   (guest-in-clear, network-in-clear), unless an IPsec policy encrypts it, which is the administrator's own tunnel. The
  *   hook sees forwarded packets and the host's own, and the inside of a tunnel's packets a second time, then with a
@@ -66,6 +69,7 @@
 static const VrSet sets[] = {
   TWINS ("guest", FALSE, FALSE),
   TWINS ("here", FALSE, FALSE),
+  TWINS ("placed", FALSE, FALSE),
   TWINS ("relay", FALSE, FALSE),
   TWINS ("untracked", FALSE, FALSE),
   TWINS ("away", FALSE, FALSE),
@@ -114,12 +118,14 @@ static const char base[] =
   "counter foreign-source { }\n"
   "counter foreign-destination { }\n"
   "counter multicast { }\n"
+  "counter circling { }\n"
   "counter guest-in-clear { }\n"
   "counter network-in-clear { }\n"
   "counter away-in-clear { }\n"
   "set guest-bridge { type ifname; }\n"
   "set guest# { type ADDRESS; }\n"
   "set here# { type ADDRESS; }\n"
+  "set placed# { type ADDRESS; }\n"
   "set net# { type ADDRESS; flags interval; }\n"
   "set remote-net# { type ADDRESS; flags interval; }\n"
   "set relay# { type ADDRESS; counter; }\n"
@@ -151,6 +157,7 @@ static const char base[] =
   "chain forward {\n"
   "  type filter hook forward priority filter - 5; policy accept;\n"
   "  iifname \"vr-*\" jump from-peer\n"
+  "  iifname \"vr-*\" oifname \"vr-*\" IP saddr @placed# counter name circling drop\n"
   "  IP saddr @away# oifname != \"vr-*\" oifname != @guest-bridge counter name away-in-clear drop\n"
   "  oifname \"vr-*\" IP daddr @relay#\n"
   "}\n"

@@ -194,12 +194,13 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
 }
 
 static VrRecord *
-claim (const char *self, const VrRecord *custody, const VrSighting *sighting, VrState state)
+claim (const char *self, const VrBook *book, const VrRecord *custody, const VrSighting *sighting, VrState state)
 {
-  VrRecord *record = vr_record_derive (custody, state, self);
-  gboolean  from_other = is_active (custody) && !g_str_equal (custody->owner, self);
+  const VrRecord *announced = vr_book_intent_of (book, custody->uuid, self);
+  VrRecord       *record = vr_record_derive (custody, state, self);
+  gboolean        from_other = is_active (custody) && !g_str_equal (custody->owner, self);
 
-  record->epoch = custody->epoch + 1;
+  record->epoch = MAX (custody->epoch, announced != NULL ? announced->epoch : 0) + 1;
   if (state == VR_STATE_RETURNED)
     set_string (&record->origin, self);
   else
@@ -240,14 +241,10 @@ when_running (const char *self, const VrBook *book, const VrGuest *guest, const 
       record->owner = g_strdup (self);
       return record;
     }
-  if (!is_active (custody))
-    return claim (self, custody, sighting, VR_STATE_RUNNING);
-  if (!g_str_equal (custody->owner, self))
-    {
-      if (came_back (self, book, custody))
-        return claim (self, custody, sighting, VR_STATE_RETURNED);
-      return waited || !is_coming (self, book, guest) ? claim (self, custody, sighting, VR_STATE_RUNNING) : NULL;
-    }
+  if (is_active (custody) && came_back (self, book, custody))
+    return claim (self, book, custody, sighting, VR_STATE_RETURNED);
+  if (!is_active (custody) || !g_str_equal (custody->owner, self))
+    return waited || !is_coming (self, book, guest) ? claim (self, book, custody, sighting, VR_STATE_RUNNING) : NULL;
   record = vr_record_derive (custody, custody->state == VR_STATE_RETURNED ? VR_STATE_RETURNED : VR_STATE_RUNNING, self);
   if (custody->state == VR_STATE_LEAVING)
     set_string (&record->target, NULL);
@@ -334,11 +331,11 @@ vr_custody_waits (const char *self, const VrBook *book, const char *uuid, VrPres
 {
   const VrGuest *guest = vr_book_guest (book, uuid);
 
-  if (guest == NULL || !is_active (guest->custody))
+  if (guest == NULL || guest->custody == NULL)
     return FALSE;
   if (presence == VR_PRESENCE_ABSENT) /* given to me, and not here: its origin takes it back, or it ended here before that was known */
     return guest->custody->state == VR_STATE_MOVED && g_str_equal (guest->custody->owner, self);
-  return presence == VR_PRESENCE_RUNNING && !g_str_equal (guest->custody->owner, self)
-         && is_coming (self, book, guest)
-         && !came_back (self, book, guest->custody);
+  if (presence != VR_PRESENCE_RUNNING || !is_coming (self, book, guest))
+    return FALSE;
+  return !is_active (guest->custody) || (!g_str_equal (guest->custody->owner, self) && !came_back (self, book, guest->custody));
 }

@@ -40,7 +40,10 @@ lead_to_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const char *
   vr_draft_neighbour (draft, address, way, nic->mac);
   vr_draft_address (draft, "here", NULL, address);
   if (c->placed)
-    return;
+    {
+      vr_draft_address (draft, "placed", NULL, address);
+      return;
+    }
   for (guint i = 0; senders[i] != NULL; i++)
     if (!g_str_equal (senders[i], draft->facts->self))
       {

@@ -194,6 +194,95 @@ test_homed (void)
   for_both (check_homed);
 }
 
+/* Another host's guest may send, from where it runs, to what is here, and is counted; likewise what is sent to it. */
+static void
+check_peer_guest (World *w)
+{
+  const Family    *v = w->v;
+  g_autofree char *answers = g_strdup_printf ("peer-guest%s vr-p2 . %s", v->digit, v->stranger);
+  g_autofree char *sought = g_strdup_printf ("sought%s %s", v->digit, v->stranger);
+  g_autofree char *more = g_strdup_printf ("element inet peer-guest%s { \"vr-p2\" . %s }\nelement inet sought%s { %s }\n"
+                                           "route %s/%s dev vr-p2 table 30321 metric 10\n",
+                                           v->digit, v->stranger, v->digit, v->stranger, v->stranger, v->length);
+  int guest, stranger;
+
+  sh ("ip -n p2 addr add %s/%s dev lo", v->stranger, v->length);
+  apply_with (w, more);
+  guest = udp_open ("guest", v->guest, PORT);
+  stranger = udp_open ("p2", v->stranger, PORT);
+  send_from ("guest", v->guest, v->stranger, "question");
+  udp_expect (stranger, "question");
+  expect_counter (w->kernel, sought, 1);
+  send_from ("p1", v->stranger, v->guest, "from elsewhere");
+  send_from ("p2", v->stranger, v->outside, "to the world");
+  send_from ("p2", v->stranger, v->guest, "answer");
+  udp_expect (guest, "answer");
+  expect_counter (w->kernel, "foreign-source", 1);
+  expect_counter (w->kernel, "foreign-destination", 1);
+  expect_counter (w->kernel, answers, 2); /* what it sends to others shows as well that it is there */
+  close (guest);
+  close (stranger);
+}
+
+static void
+test_peer_guest (void)
+{
+  for_both (check_peer_guest);
+}
+
+/* A guest of this host's that runs there may send anywhere but back there, unless to one that is relayed. */
+static void
+check_not_back (World *w)
+{
+  const Family    *v = w->v;
+  const char      *neighbour = *v->digit == '6' ? "fd00:9:3::8" : "10.9.3.8"; /* of p2 */
+  g_autofree char *relayed = g_strdup_printf ("element inet here%s { %s }\nelement inet relay%s { %s }\n", v->digit, neighbour,
+                                              v->digit, neighbour);
+  g_autofree char *name = g_strdup_printf ("relay%s %s", v->digit, neighbour);
+
+  sh ("ip -n p2 addr add %s/%s dev lo", v->gone, v->length);
+  apply_with (w, "");
+  send_from ("p2", v->gone, neighbour, "back");
+  expect_counter (w->kernel, "foreign-destination", 1);
+  apply_with (w, relayed);
+  send_from ("p2", v->gone, neighbour, "back, relayed");
+  expect_counter (w->kernel, name, 1);
+}
+
+/* What came out of a tunnel with the address of a guest that is behind a bridge here does not go into one again. */
+static void
+check_no_circle (World *w)
+{
+  const Family    *v = w->v;
+  g_autofree char *route = relay_route (v);
+  g_autofree char *more = g_strdup_printf ("%selement inet peer-owned%s { \"vr-p1\" . %s }\nelement inet placed%s { %s }\n", route, v->digit,
+                                           v->guest, v->digit, v->guest);
+  int gone, guest;
+
+  sh ("ip -n p2 addr add %s/%s dev lo; ip -n p1 addr add %s/%s dev lo", v->gone, v->length, v->stranger, v->length);
+  apply_with (w, more);
+  gone = udp_open ("p2", v->gone, PORT);
+  guest = udp_open ("guest", v->guest, PORT);
+  send_from ("p1", v->guest, v->gone, "sent from here already");
+  expect_counter (w->kernel, "circling", 1);
+  send_from ("guest", v->guest, v->gone, "sent from here");
+  udp_expect (gone, "sent from here");
+  close (gone);
+  close (guest);
+}
+
+static void
+test_no_circle (void)
+{
+  for_both (check_no_circle);
+}
+
+static void
+test_not_back (void)
+{
+  for_both (check_not_back);
+}
+
 /* The host itself is reached by those behind the tunnel only. */
 static void
 check_to_host (World *w)
@@ -452,6 +541,9 @@ main (int argc, char **argv)
   netns_init (&argc, &argv);
   netns_add ("/kernel/packets/from-peer", test_from_peer);
   netns_add ("/kernel/packets/homed", test_homed);
+  netns_add ("/kernel/packets/peer-guest", test_peer_guest);
+  netns_add ("/kernel/packets/not-back", test_not_back);
+  netns_add ("/kernel/packets/no-circle", test_no_circle);
   netns_add ("/kernel/packets/to-host", test_to_host);
   netns_add ("/kernel/packets/relay", test_relay);
   netns_add ("/kernel/packets/guest-in-clear", test_guest_in_clear);
