@@ -4,8 +4,8 @@ expect_soon "T1 is up" tunnel_up h2 h1
 remember h2
 expect_fail "T3 is not up before anybody migrates" tunnel_up h2 h3
 
-traffic s d 50
-traffic6 s d 20
+traffic s d 10
+traffic6 s d 5
 migrate d h1 h3
 expect_owner d h3
 expect_soon "h2 brought T3 up" tunnel_up h2 h3
@@ -14,13 +14,12 @@ traffic_stop
 expect cleartext -eq 0
 
 mark "all direct"
-traffic s d 50
-traffic6 s d 20
+traffic s d 10
+traffic6 s d 5
 sleep 2
-relayed=$(measure relayed) straight=$(measure tunnelled:h2:h3)
-sleep 2
+relayed=$(measure relayed)
+expect_soon "h2 sends through T3" at_least tunnelled:h2:h3 $(($(measure tunnelled:h2:h3) + 50))
 expect_ok "nothing is relayed any more" [ "$(measure relayed)" -le $((relayed + 5)) ]
-expect_ok "h2 sends through T3" [ "$(measure tunnelled:h2:h3)" -gt $((straight + 40)) ]
 
 mark "T3 down"
 tunnel_down h2 h3
@@ -30,15 +29,15 @@ mark "T3 back"
 tunnel_back h2 h3
 expect_soon "and straight again" path_is h2 d vr-h3
 traffic_stop
-expect lost -le 20
+expect lost -le 10 # what was in T3 when it went down
 expect duplicated -eq 0
 expect cleartext -eq 0
 
-traffic s d 50
+traffic s d 10
 migrate d h3 h1
 expect_owner d h1
 traffic_stop
-traffic s d 50
+traffic s d 10
 sleep 2
 traffic_stop
 expect lost -eq 0
