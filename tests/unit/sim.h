@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A simulation of hosts with virt-relayd: guests that migrate, libvirt's events that come late, records that come later, tunnels that go
+ * down, daemons that restart. All records come from vr_custody_next() and all plans from vr_plan_make(); the rest, what the daemon does
+ * around them (daemon/relay-guests.c), is done here in short. Everything random comes from one seed.
+ */
+#pragma once
+
+#include "daemon/model/custody.h"
+#include "sim-forward.h"
+
+#define SIM_THRESHOLD 3 /* answers */
+
+typedef struct _Sim Sim;
+
+/* Where a migration is. The guest's QEMU is at `at`, and from SIM_MOVE_QEMU on there is another at `to`. */
+typedef enum {
+  SIM_MOVE_NONE,
+  SIM_MOVE_BEGUN,   /* the target's hook was called */
+  SIM_MOVE_QEMU,    /* QEMU waits at the target, and memory is copied */
+  SIM_MOVE_STOPPED, /* its CPUs stopped at the origin */
+  SIM_MOVE_RUNS,    /* it runs at the target; the origin's QEMU is still there */
+} SimPhase;
+
+typedef enum {
+  SIM_STARTED,
+  SIM_HOOK_MIGRATE,
+  SIM_QEMU_WAITS,
+  SIM_LEAVING,
+  SIM_SUSPENDED,
+  SIM_RESUMED,
+  SIM_UNPAUSED,
+  SIM_STOPPED_MIGRATED,
+  SIM_STOPPED,
+  SIM_CANCELLED,
+} SimEventKind;
+
+typedef struct {
+  int     home, owner; /* -1: none */
+  guint64 epoch;
+} SimStamp;
+
+typedef struct {
+  SimEventKind kind;
+  guint        guest;
+  SimStamp     stamp; /* in the XML that came with it */
+} SimEvent;
+
+typedef struct {
+  char     uuid[37], name[8];
+  SimPhase phase;
+  int      at, to; /* -1: nowhere */
+  SimStamp stamp;
+  gboolean odd;    /* its address is in no host's networks; then only its records and its stamp know its home */
+  GHashTable *owners; /* epoch (as text) -> its owners' names, over all records of custody ever written */
+} SimGuest;
+
+/* What a host's daemon knows of a guest there: VrLocal, in short. */
+typedef struct {
+  gboolean    known, here, waited;
+  VrPresence  presence;
+  VrSighting *sighting;
+} SimLocal;
+
+typedef struct {
+  char       name[4];
+  char     **reach;
+  VrBook    *book;
+  VrPlan    *plan; /* the one that is applied */
+  gboolean   dirty, down;
+  GQueue     events;           /* of SimEvent: what libvirt has to say, in its order */
+  GQueue     inbox[SIM_HOSTS]; /* of VrRecord: each writer's, in its order, still on their way */
+  GPtrArray *records[SIM_HOSTS]; /* of VrRecord: each writer's, that arrived */
+  guint64    seq;
+  SimLocal   locals[SIM_GUESTS];
+  gint64     confirmed[SIM_GUESTS]; /* time_us of the record that was true, with the tunnel up, for longer than confirm-after */
+} SimHost;
+
+/* A bug, planted into all that the hosts plan, write and read. */
+typedef struct _SimBug SimBug;
+struct _SimBug {
+  const char *name, *property; /* and the property that finds it */
+  void     (*plan) (VrPlan *plan, const char *self);
+  gboolean (*record) (VrRecord *record); /* changes a record before it is written; FALSE: it is not written at all */
+  gboolean (*arrival) (const VrBook *book, VrRecord **record); /* changes a record that arrives; FALSE: it is lost */
+  const char *without; /* a set of the filter, without 4 or 6, that plans put nothing in */
+  SimLayers   layers;  /* what is missing everywhere */
+};
+
+struct _Sim {
+  guint64       seed;
+  GRand        *rand;
+  gboolean      v6; /* all that they have is IPv6; else IPv4 */
+  VrDirect      direct;
+  SimNet        net;
+  SimHost       hosts[SIM_HOSTS];
+  SimGuest      guests[SIM_GUESTS];
+  const SimBug *bug; /* NULL: none */
+  gint64        clock;
+  GString      *trace;
+  char         *failure, *property; /* the first, or NULL */
+};
+
+Sim       *sim_new (guint64 seed, const SimBug *bug);
+void       sim_free (Sim *sim);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Sim, sim_free)
+
+void       sim_trace (Sim *sim, const char *format, ...) G_GNUC_PRINTF (2, 3);
+void       sim_fail (Sim *sim, const char *property, const char *format, ...) G_GNUC_PRINTF (3, 4);
+gboolean   sim_chance (Sim *sim, guint percent);
+guint      sim_below (Sim *sim, guint n);
+
+const VrRecord *sim_custody (const Sim *sim, guint host, guint guest); /* what the host's book says, if the guest is not stopped; or NULL */
+gboolean   sim_reaches (const Sim *sim, guint a, guint b); /* a tunnel joins their networks */
+
+/* sim.c: what the daemon of a host does */
+void       sim_event (Sim *sim, guint host, guint guest, SimEventKind kind); /* libvirt says it, the daemon hears it later */
+gboolean   sim_handle_event (Sim *sim, guint host);                          /* FALSE: there is none */
+gboolean   sim_deliver (Sim *sim, guint host, guint writer);                 /* one record; FALSE: there is none */
+gboolean   sim_timer (Sim *sim, guint host, guint guest);                    /* whatever the daemon waits for was waited for */
+void       sim_daemon_down (Sim *sim, guint host);
+void       sim_daemon_up (Sim *sim, guint host, gboolean reads_all);
+void       sim_plan (Sim *sim); /* every daemon that is up applies its plan */
+
+/* sim-run.c: what happens */
+void       sim_step (Sim *sim);   /* something */
+void       sim_set_tunnel (Sim *sim, guint a, guint b, gboolean up); /* as a sees it */
+void       sim_look (Sim *sim);   /* the daemons read their counters, and the tunnels that are wanted come up */
+void       sim_settle (Sim *sim); /* all news arrives and the tunnels that are wanted come up; migrations stay where they are */
+void       sim_calm (Sim *sim);   /* and all migrations come to an end */
+void       sim_run (Sim *sim, guint steps);
+
+/* sim-check.c: what must be true */
+void       sim_check_always (Sim *sim);  /* at any moment; a few packets, at random */
+void       sim_check_settled (Sim *sim);
+void       sim_check_calm (Sim *sim);
