@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guests on this host: what libvirt's events, its hooks and its own description say, made into one presence for each guest; and the
- * records that follow from it (model/custody.c).
- *
- * Hooks come first at a target, before libvirt would say anything (DESIGN: inbound first); at an origin events are all there is. Both
- * may be lost (daemon away), so each is also a reason to look, and what libvirt says when looked at decides, unless something
- * happened to the guest since the question was asked.
+ * Guests on this host: one presence for each, and the records that follow from it (model/custody.c). What happens to them comes in by
+ * relay-events.c; what libvirt says when looked at decides, unless something happened to the guest since the question was asked.
  */
 #include "relay-private.h"
 
@@ -13,9 +9,6 @@
 #define STAMP_DEADLINE_MS (10 * 60 * 1000) /* it waits behind a migration */
 #define CLAIM_DELAY_MS 5000
 #define LIST_AGAIN_S 1
-#define STALE_HOOK_US (10 * G_USEC_PER_SEC)
-
-static void look (VrRelay *self, VrLocal *local);
 
 /* ---- one guest here ---- */
 
@@ -31,8 +24,8 @@ vr_local_free (VrLocal *local)
   g_free (local);
 }
 
-static VrLocal *
-get_local (VrRelay *self, const char *uuid)
+VrLocal *
+vr_relay_local (VrRelay *self, const char *uuid)
 {
   VrLocal *local = g_hash_table_lookup (self->locals, uuid);
 
@@ -76,8 +69,8 @@ copy_metadata (const VrGuestMetadata *from)
 }
 
 /* Takes over what the XML says: names, NICs, addresses, taps, stamp. */
-static void
-see (VrLocal *local, const VrGuestXml *xml)
+void
+vr_local_see (VrLocal *local, const VrGuestXml *xml)
 {
   gboolean tapped = FALSE;
 
@@ -212,7 +205,7 @@ on_timer (gpointer data)
   local->timer = 0;
   local->waited = TRUE;
   if (local->presence == VR_PRESENCE_EXPECTED || local->presence == VR_PRESENCE_ABSENT)
-    look (asked->relay, local);
+    vr_relay_look (asked->relay, local);
   else
     vr_relay_settle (asked->relay, local);
   return G_SOURCE_REMOVE;
@@ -225,8 +218,8 @@ start_timer (VrRelay *self, VrLocal *local, guint ms)
   local->timer = g_timeout_add_full (G_PRIORITY_DEFAULT, ms, on_timer, asked_new (self, local), (GDestroyNotify) asked_free);
 }
 
-static void
-set_presence (VrRelay *self, VrLocal *local, VrPresence presence)
+void
+vr_relay_set_presence (VrRelay *self, VrLocal *local, VrPresence presence)
 {
   local->serial++;
   if (local->presence != presence)
@@ -269,7 +262,7 @@ void
 vr_relay_settle_unseen (VrRelay *self, const char *uuid)
 {
   if (self->log_ready && self->virt_known && !g_hash_table_contains (self->locals, uuid))
-    vr_relay_settle (self, get_local (self, uuid));
+    vr_relay_settle (self, vr_relay_local (self, uuid));
 }
 
 void
@@ -300,11 +293,11 @@ presence_of (const VrVirtGuest *guest)
 static void
 seen (VrRelay *self, const VrVirtGuest *guest, guint serial)
 {
-  VrLocal *local = get_local (self, guest->xml->uuid);
+  VrLocal *local = vr_relay_local (self, guest->xml->uuid);
 
-  see (local, guest->xml);
+  vr_local_see (local, guest->xml);
   if (local->serial == serial)
-    set_presence (self, local, presence_of (guest));
+    vr_relay_set_presence (self, local, presence_of (guest));
   else
     vr_relay_settle (self, local);
 }
@@ -331,19 +324,19 @@ on_looked (GObject *source, GAsyncResult *result, gpointer data)
     seen (self, guest, asked->serial);
   else if (g_error_matches (error, VR_VIRT_ERROR, VR_VIRT_ERROR_GONE) && local->serial == asked->serial)
     {
-      set_presence (self, local, VR_PRESENCE_ABSENT);
+      vr_relay_set_presence (self, local, VR_PRESENCE_ABSENT);
       return;
     }
   else
     g_info ("guest %s: cannot look at it: %s", asked->uuid, error->message);
   if (again)
-    look (self, local);
+    vr_relay_look (self, local);
   else if ((local->presence == VR_PRESENCE_EXPECTED || local->presence == VR_PRESENCE_ABSENT) && local->timer == 0)
     start_timer (self, local, self->config->intent_timeout_s * 1000);
 }
 
-static void
-look (VrRelay *self, VrLocal *local)
+void
+vr_relay_look (VrRelay *self, VrLocal *local)
 {
   if (local->looking)
     {
@@ -364,7 +357,7 @@ vr_relay_look_for_addresses (VrRelay *self)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &local))
     {
       if (local->lacks_address && local->presence == VR_PRESENCE_RUNNING)
-        look (self, local);
+        vr_relay_look (self, local);
       stamp (self, local);
     }
 }
@@ -401,7 +394,7 @@ on_listed (GObject *source, GAsyncResult *result, gpointer data)
   for (guint i = 0; i < guests->len; i++)
     {
       const VrVirtGuest *guest = guests->pdata[i];
-      VrLocal           *local = get_local (self, guest->xml->uuid);
+      VrLocal           *local = vr_relay_local (self, guest->xml->uuid);
 
       g_hash_table_add (there, guest->xml->uuid);
       seen (self, guest, local->serial);
@@ -409,7 +402,7 @@ on_listed (GObject *source, GAsyncResult *result, gpointer data)
   locals = g_hash_table_get_values (self->locals);
   for (GList *l = locals; l != NULL; l = l->next)
     if (!g_hash_table_contains (there, ((VrLocal *) l->data)->uuid))
-      look (self, l->data); /* it may have come while libvirt made its list */
+      vr_relay_look (self, l->data); /* it may have come while libvirt made its list */
   vr_relay_settle_all (self);
   vr_relay_reconcile_soon (self);
 }
@@ -418,163 +411,4 @@ void
 vr_relay_list (VrRelay *self)
 {
   vr_virt_list_async (self->virt, CALL_DEADLINE_MS, self->cancellable, on_listed, g_object_ref (self));
-}
-
-/* ---- events ---- */
-
-static void
-on_handed_over (VrRelay *self, VrLocal *local, gint64 event_us)
-{
-  if (local->presence == VR_PRESENCE_HANDED_OVER)
-    return;
-  vr_relay_flip (self, local, event_us);
-  set_presence (self, local, VR_PRESENCE_HANDED_OVER);
-  vr_relay_reconcile (self);
-}
-
-static void
-on_virt_event (VrVirt *virt, const VrVirtEvent *event, gpointer data)
-{
-  VrRelay *self = data;
-  VrLocal *local = get_local (self, event->uuid);
-
-  switch (event->what)
-    {
-    case VR_VIRT_STARTED:
-      set_presence (self, local, VR_PRESENCE_RUNNING);
-      look (self, local);
-      return;
-    case VR_VIRT_STARTED_MIGRATED:
-      set_presence (self, local, VR_PRESENCE_EXPECTED);
-      look (self, local);
-      return;
-    case VR_VIRT_LEAVING:
-      if (local->presence == VR_PRESENCE_RUNNING)
-        set_presence (self, local, VR_PRESENCE_LEAVING);
-      return;
-    case VR_VIRT_SUSPENDED_MIGRATED:
-      on_handed_over (self, local, event->time_us);
-      return;
-    case VR_VIRT_SUSPENDED_PAUSED: /* at a target: it came, paused by its user */
-      if (local->presence != VR_PRESENCE_EXPECTED)
-        break;
-      G_GNUC_FALLTHROUGH;
-    case VR_VIRT_RESUMED_MIGRATED:
-    case VR_VIRT_RESUMED_POSTCOPY:
-      set_presence (self, local, VR_PRESENCE_RUNNING);
-      return;
-    case VR_VIRT_RESUMED_UNPAUSED:
-      if (local->presence != VR_PRESENCE_HANDED_OVER)
-        break;
-      set_presence (self, local, VR_PRESENCE_RUNNING);
-      vr_relay_reconcile (self);
-      return;
-    case VR_VIRT_STOPPED_MIGRATED:
-      if (local->presence == VR_PRESENCE_RUNNING || local->presence == VR_PRESENCE_LEAVING)
-        on_handed_over (self, local, event->time_us); /* a paused guest gives no SUSPENDED */
-      set_presence (self, local, VR_PRESENCE_ABSENT);
-      return;
-    case VR_VIRT_STOPPED_FAILED:
-    case VR_VIRT_STOPPED:
-      set_presence (self, local, VR_PRESENCE_ABSENT);
-      return;
-    case VR_VIRT_MIGRATION_CANCELLED:
-      if (local->presence == VR_PRESENCE_LEAVING)
-        set_presence (self, local, VR_PRESENCE_RUNNING);
-      return;
-    case VR_VIRT_QEMU_STOP:
-      local->stop_us = event->time_us;
-      break;
-    case VR_VIRT_QEMU_RESUME:
-      break;
-    case VR_VIRT_CHANGED:
-      look (self, local);
-      return;
-    }
-  if (local->presence == VR_PRESENCE_ABSENT && local->timer == 0) /* nothing was known of it, and nothing is now */
-    g_hash_table_remove (self->locals, event->uuid);
-}
-
-static void
-on_hook (VrHookListener *hooks, VrHookEvent *event, gpointer data)
-{
-  VrRelay *self = data;
-  VrLocal *local;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VrGuestXml) xml = vr_guest_xml_parse (event->xml, event->xml_len, &error);
-  gboolean stale = g_get_real_time () - event->time_us > STALE_HOOK_US;
-
-  if (xml == NULL)
-    {
-      g_warning ("hook %s %s of guest %s: its XML cannot be used: %s", vr_hook_operation_to_string (event->operation),
-                 event->sub_operation, event->guest, error->message);
-      return;
-    }
-  local = get_local (self, xml->uuid);
-  if (stale)
-    {
-      if (local->sighting == NULL)
-        see (local, xml);
-      look (self, local);
-      return;
-    }
-  switch (event->operation)
-    {
-    case VR_HOOK_MIGRATE:
-      see (local, xml);
-      set_presence (self, local, VR_PRESENCE_EXPECTED);
-      return;
-    case VR_HOOK_START:
-    case VR_HOOK_STARTED:
-      if (local->presence == VR_PRESENCE_EXPECTED)
-        {
-          see (local, xml);
-          vr_relay_settle (self, local);
-          return;
-        }
-      break;
-    case VR_HOOK_STOPPED:
-    case VR_HOOK_RELEASE:
-      /* it does not come after all; of any other end libvirt's event says more: a migration, or a real one */
-      if (local->presence == VR_PRESENCE_EXPECTED)
-        {
-          set_presence (self, local, VR_PRESENCE_ABSENT);
-          return;
-        }
-      break;
-    case VR_HOOK_RECONNECT:
-    case VR_HOOK_ATTACH:
-      see (local, xml);
-      look (self, local);
-      return;
-    default: /* prepare, restore: libvirt's own events follow */
-      break;
-    }
-  if (local->presence == VR_PRESENCE_ABSENT && !local->looking && local->timer == 0)
-    g_hash_table_remove (self->locals, xml->uuid);
-}
-
-static void
-on_connected (VrVirt *virt, gpointer data)
-{
-  vr_relay_list (data);
-}
-
-static void
-on_disconnected (VrVirt *virt, const char *why, gpointer data)
-{
-  VrRelay *self = data;
-
-  self->virt_away = TRUE;
-  vr_relay_trouble (self, "libvirt", why);
-  vr_relay_say_ready (self);
-}
-
-void
-vr_relay_guests_connect (VrRelay *self)
-{
-  g_signal_connect_object (self->virt, "connected", G_CALLBACK (on_connected), self, 0);
-  g_signal_connect_object (self->virt, "disconnected", G_CALLBACK (on_disconnected), self, 0);
-  g_signal_connect_object (self->virt, "event", G_CALLBACK (on_virt_event), self, 0);
-  g_signal_connect_object (self->hooks, "event", G_CALLBACK (on_hook), self, 0);
 }

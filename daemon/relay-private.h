@@ -59,15 +59,21 @@ void vr_relay_trouble (VrRelay *self, const char *about, const char *what); /* w
 void vr_relay_say_ready (VrRelay *self);
 void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
 
-/* relay-guests.c: libvirt and its hooks -> guests on this host -> records */
-void     vr_relay_guests_connect (VrRelay *self);
+/* relay-guests.c: guests on this host -> records */
+VrLocal *vr_relay_local (VrRelay *self, const char *uuid); /* made if it is not known */
+void     vr_local_see (VrLocal *local, const VrGuestXml *xml); /* takes over names, NICs, addresses, taps, stamp */
+void     vr_local_free (VrLocal *local);
+void     vr_relay_set_presence (VrRelay *self, VrLocal *local, VrPresence presence); /* an event: older answers of libvirt are void */
+void     vr_relay_look (VrRelay *self, VrLocal *local); /* asks libvirt what it is */
 void     vr_relay_list (VrRelay *self);
 void     vr_relay_settle (VrRelay *self, VrLocal *local);
 void     vr_relay_settle_all (VrRelay *self);
 /* A guest that the log says is here, or coming, and of which libvirt knows nothing: it is absent, like any other. */
 void     vr_relay_settle_unseen (VrRelay *self, const char *uuid);
 void     vr_relay_look_for_addresses (VrRelay *self);
-void     vr_local_free (VrLocal *local);
+
+/* relay-events.c: libvirt and its hooks -> guests on this host */
+void     vr_relay_events_connect (VrRelay *self);
 
 /* relay-path.c: what the plan has to know to send straight to guests that are other hosts' */
 void vr_relay_path_look (VrRelay *self); /* reads the counters */

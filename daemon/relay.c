@@ -2,7 +2,7 @@
 /*
  * The relay, theory of operation.
  *
- *   libvirt's events, hooks  ->  guests on this host (relay-guests.c)  ->  records  ->  the log
+ *   libvirt's events, hooks  ->  guests on this host (relay-events.c, relay-guests.c)  ->  records  ->  the log
  *   the log                  ->  the book
  *   charon, the kernel       ->  which tunnels are up, which interfaces there are
  *                 all of it  ->  reconcile: facts, plan, difference, apply
@@ -393,7 +393,7 @@ vr_relay_start (VrRelay *self)
   g_signal_connect_object (self->tunnels, "changed", G_CALLBACK (on_tunnel_changed), self, 0);
   g_signal_connect_object (self->kernel, "changed", G_CALLBACK (on_kernel_changed), self, 0);
   g_signal_connect_object (self->asking, "asked", G_CALLBACK (on_asked), self, 0);
-  vr_relay_guests_connect (self);
+  vr_relay_events_connect (self);
   self->tick = g_timeout_add_seconds (TICK_S, on_tick, self);
   check_forwarding (self);
 }

@@ -62,7 +62,12 @@ X
   on underlay nft -f - << X
 table bridge lab {
   set cut { type ifname . ifname; }
-  chain forward { type filter hook forward priority 0; iifname . oifname @cut counter drop; }
+  set no-ike { type ifname . ifname; }
+  chain forward {
+    type filter hook forward priority 0
+    iifname . oifname @cut counter drop
+    iifname . oifname @no-ike udp dport 500 @th,208,8 34 counter drop
+  }
 }
 X
 }
@@ -167,14 +172,19 @@ hosts_up() { # with|without
 }
 
 # cut A B, mend A B: no frame passes between two hosts, or passes again. mend without arguments: everywhere.
+# no_ike, ike_again: no new IKE_SA comes up between them (IKE_SA_INIT, exchange type 34, is dropped); what is up stays
 cut() { on underlay nft add element bridge lab cut "{ u${1#h} . u${2#h}, u${2#h} . u${1#h} }"; }
 mend() {
   if [ $# = 0 ]; then
     on underlay nft flush set bridge lab cut
+    on underlay nft flush set bridge lab no-ike
   else
     on underlay nft delete element bridge lab cut "{ u${1#h} . u${2#h}, u${2#h} . u${1#h} }"
   fi
 }
+
+no_ike() { on underlay nft add element bridge lab no-ike "{ u${1#h} . u${2#h}, u${2#h} . u${1#h} }"; }
+ike_again() { on underlay nft delete element bridge lab no-ike "{ u${1#h} . u${2#h}, u${2#h} . u${1#h} }"; }
 
 # tunnel_down A B, tunnel_back A B: virt-relay's tunnel between two hosts is taken down, and stays down until it may be up again
 tunnel_down() {
@@ -182,15 +192,14 @@ tunnel_down() {
     touch "$LAB_PLAIN/$1-$2.down"
     return
   fi
-  cut "$1" "$2"
-  on "$1" swanctl --terminate --ike "virt-relay-$2" --force > /dev/null
-  on "$2" swanctl --terminate --ike "virt-relay-$1" --force > /dev/null
+  no_ike "$1" "$2"
+  on "$1" swanctl --terminate --ike "virt-relay-$2" > /dev/null 2>&1
 }
 tunnel_back() {
   if [ "$LAB_TUNNEL" = plain ]; then
     rm "$LAB_PLAIN/$1-$2.down"
   else
-    mend "$1" "$2"
+    ike_again "$1" "$2"
   fi
 }
 
