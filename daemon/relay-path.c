@@ -181,11 +181,36 @@ on_waited (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* Read by people and by the lab: what changed when. */
+static void
+say_changes (VrRelay *self)
+{
+  g_autoptr (GHashTable) before = g_steal_pointer (&self->direct);
+
+  self->direct = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < self->plan->paths->len; i++)
+    {
+      const VrPath    *path = self->plan->paths->pdata[i];
+      g_autofree char *dev = vr_tunnel_dev (path->owner);
+      char            *key = vr_facts_key (dev, path->address);
+
+      if (path->direct != g_hash_table_contains (before, key))
+        g_message ("path to %s on %s: %s at %" G_GINT64_FORMAT " us, %u answers", path->address, path->owner,
+                   path->direct ? "direct" : "relayed", g_get_real_time (),
+                   GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key)));
+      if (path->direct)
+        g_hash_table_add (self->direct, key);
+      else
+        g_free (key);
+    }
+}
+
 void
 vr_relay_path_watch (VrRelay *self)
 {
   gint64 next = waited_until (self, NULL), now = g_get_real_time ();
 
+  say_changes (self);
   vr_relay_path_stop (self);
   look_again (self, 0);
   if (next != G_MAXINT64) /* not to be fooled by a clock that is set: looked at again after a minute at most */

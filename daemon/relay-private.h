@@ -41,6 +41,7 @@ struct _VrRelay {
   GHashTable     *asked;     /* set of "BRIDGE ADDRESS" */
   GHashTable     *answers;   /* "INTERFACE ADDRESS" -> packets: VrFacts's, as of the last look */
   GHashTable     *sought;    /* set of addresses: likewise */
+  GHashTable     *direct;    /* set of "INTERFACE ADDRESS": paths of the last plan that are direct */
   guint           path_look, path_wait; /* sources: look again; something was waited for */
   gboolean        path_known; /* looked once */
   GHashTable     *troubles;  /* what it is about -> what to say */

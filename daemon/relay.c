@@ -324,6 +324,7 @@ vr_relay_init (VrRelay *self)
   self->asked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->answers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->sought = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->direct = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->cancellable = g_cancellable_new ();
 }
@@ -353,6 +354,7 @@ vr_relay_finalize (GObject *object)
   g_hash_table_unref (self->asked);
   g_hash_table_unref (self->answers);
   g_hash_table_unref (self->sought);
+  g_hash_table_unref (self->direct);
   g_hash_table_unref (self->troubles);
   g_object_unref (self->cancellable);
   vr_book_free (self->book);
