@@ -7,12 +7,10 @@ bench_rate=100 bench_runs=10 crashes=0
 # h1's daemon says when it flipped, when the event came, when QEMU stopped: microseconds of one clock
 flip_us() { grep "guest d: flipped" "$LAB_RUN/h1/log/virt-relayd.out" | tail -1 | sed -E 's/.*flipped at ([0-9]+), event ([0-9]+), stop ([0-9]+) us, took ([0-9]+) ns.*/\1 \2 \3 \4/'; }
 
-resets() { guest_events d | awk '$4 == "qemu" && $5 == "RESET" {n++} END {print n + 0}'; }
-
 boot d h1
 if [ "$BENCH_FORM" = with ]; then expect_soon "T1 is up" tunnel_up h2 h1; fi
 for ((run = 1; run <= bench_runs; run++)); do
-  resets=$(resets)
+  resets=$(resets d)
   traffic s d $bench_rate --report 5
   sleep 2
   migrate d h1 h3
@@ -23,7 +21,7 @@ for ((run = 1; run <= bench_runs; run++)); do
   fi
   sleep 3
   traffic_stop
-  if [ "$(resets)" -gt "$resets" ]; then
+  if [ "$(resets d)" -gt "$resets" ]; then
     echo "bench: $BENCH_FORM $run: the guest's kernel panicked; once more"
     ((++crashes < bench_runs)) || die "the guest panicked $crashes times"
     gone d
