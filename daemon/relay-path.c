@@ -11,8 +11,9 @@
 
 #include "names.h"
 
-#define LOOK_MS 250
-#define LOOK_SHARE 20 /* reading takes at most this part of the time */
+#define LOOK_ANSWERS_MS 250
+#define LOOK_SOUGHT_MS 1000
+#define LOOK_SHARE 100 /* reading takes at most this part of the time */
 
 /* "peer-guest4 vr-h3 . 10.9.1.100" -> its key; NULL: another counter */
 static char *
@@ -111,15 +112,15 @@ vr_relay_path_fill (VrRelay *self, VrFacts *facts)
 
 /* ---- looking, as long as there is something to find out ---- */
 
-/* The next decision about this path waits for a counter. */
-static gboolean
-is_open (const VrRelay *self, const VrPath *path)
+/* When to look for the counter that the next decision about this path waits for, in ms; G_MAXUINT: it waits for none. */
+static guint
+look_after (const VrRelay *self, const VrPath *path)
 {
   if (path->direct || self->config->direct == VR_DIRECT_NEVER)
-    return FALSE;
+    return G_MAXUINT;
   if (vr_tunnels_is_up (self->tunnels, path->owner))
-    return TRUE;
-  return self->config->direct == VR_DIRECT_BUILD && !g_hash_table_contains (self->sought, path->address);
+    return LOOK_ANSWERS_MS;
+  return self->config->direct == VR_DIRECT_BUILD && !g_hash_table_contains (self->sought, path->address) ? LOOK_SOUGHT_MS : G_MAXUINT;
 }
 
 static gboolean on_look (gpointer data);
@@ -127,14 +128,12 @@ static gboolean on_look (gpointer data);
 static void
 look_again (VrRelay *self, gint64 took_us)
 {
-  guint pause = MAX (LOOK_MS, LOOK_SHARE * took_us / 1000);
+  guint pause = G_MAXUINT;
 
   for (guint i = 0; i < self->plan->paths->len; i++)
-    if (is_open (self, self->plan->paths->pdata[i]))
-      {
-        self->path_look = g_timeout_add (pause, on_look, self);
-        return;
-      }
+    pause = MIN (pause, look_after (self, self->plan->paths->pdata[i]));
+  if (pause != G_MAXUINT)
+    self->path_look = g_timeout_add (MAX (pause, LOOK_SHARE * took_us / 1000), on_look, self);
 }
 
 /* Would the plan decide otherwise now? */
@@ -211,8 +210,9 @@ vr_relay_path_watch (VrRelay *self)
   gint64 next = waited_until (self, NULL), now = g_get_real_time ();
 
   say_changes (self);
-  vr_relay_path_stop (self);
-  look_again (self, 0);
+  if (self->path_look == 0)
+    look_again (self, 0);
+  g_clear_handle_id (&self->path_wait, g_source_remove);
   if (next != G_MAXINT64) /* not to be fooled by a clock that is set: looked at again after a minute at most */
     self->path_wait = g_timeout_add (MIN (60000, (next - now) / 1000 + 1), on_waited, self);
 }
