@@ -275,7 +275,7 @@ check_failing (int *fail, int errnum, const char *cure)
   wait_for (h1->done == 3 && h2->guests->len == 3);
   g_assert_cmpstr (host_trouble (h1), ==, "");
   g_assert_cmpuint (h1->errors->len, ==, 0);
-  g_assert_cmpuint (h2->troubles->len, ==, 0);
+  wait_for (h2->troubles->len == 0 || *host_trouble (h2) == '\0'); /* it may have read what h1 then took back */
   g_assert_cmpuint (host_guest (h2, 2)->epoch, ==, 2); /* in order */
   text = file_text (path);
   g_assert_cmpuint (count_of (text, UUID2), ==, 1);
