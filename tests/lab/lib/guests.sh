@@ -10,10 +10,25 @@ guest_number() { # d: 100, e: 101, ...
 guest_mac() { printf '52:54:00:09:%02x:%02x' "${2#h}" "$(guest_number "$1")"; }
 virsh_on() { local h=$1; shift; on "$h" virsh -q -c qemu:///system "$@"; }
 
-guest_xml() { # GUEST HOST
-  local g=$1 n=${2#h} number mac type=qemu icount=''
+# guest_addresses GUEST HOST [OPTION...]: sets ADDRESSES4 and ADDRESSES6, as boot's options say: d's are .100, .110, .120
+guest_addresses() {
+  local n=${2#h} number pairs=1 i
+  number=$(guest_number "$1")
+  [[ " $* " != *' --addresses '* ]] || pairs=$(sed -E 's/.* --addresses ([0-9]+).*/\1/' <<< " $* ") pairs=$((pairs / 2))
+  ADDRESSES4=() ADDRESSES6=()
+  for ((i = 0; i < pairs; i++)); do
+    [[ " $* " == *' --only6 '* ]] || ADDRESSES4+=("10.9.$n.$((number + 10 * i))")
+    ADDRESSES6+=("fd00:9:$n::$((number + 10 * i))")
+  done
+}
+
+guest_xml() { # GUEST HOST [OPTION...]
+  local g=$1 n=${2#h} number mac type=qemu icount='' told='' ip4 ip6
   number=$(guest_number "$g")
   mac=$(guest_mac "$g" "$2")
+  guest_addresses "$@"
+  ip4=$(IFS=,; echo "${ADDRESSES4[*]/%//24}") ip6=$(IFS=,; echo "${ADDRESSES6[*]/%//64}")
+  [[ " $* " == *' --unannounced '* ]] || told=$(printf '<virt-relay:address>%s</virt-relay:address>' "${ADDRESSES4[@]}" "${ADDRESSES6[@]}")
   if kvm_works; then type=kvm; fi
   # Emulated twice, a guest may be so slow that a timer's interrupt takes longer than the time to the next: it would never get to
   # anything else. So in the VM its clock counts instructions, and its state that is kept for the VM was made like that. It costs
@@ -28,8 +43,7 @@ guest_xml() { # GUEST HOST
   <metadata>
     <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1">
       <virt-relay:nic mac="$mac">
-        <virt-relay:address>10.9.$n.$number</virt-relay:address>
-        <virt-relay:address>fd00:9:$n::$number</virt-relay:address>
+        $told
       </virt-relay:nic>
     </virt-relay:guest>
   </metadata>
@@ -39,7 +53,7 @@ guest_xml() { # GUEST HOST
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>$LAB_DIR/kernel/boot/vmlinuz-$KERNEL</kernel>
     <initrd>$LAB_DIR/guest.img</initrd>
-    <cmdline>console=ttyS0 quiet panic=-1 mitigations=off nokaslr lab.ip4=10.9.$n.$number/24 lab.gw4=10.9.$n.1 lab.ip6=fd00:9:$n::$number/64 lab.gw6=fd00:9:$n::1</cmdline>
+    <cmdline>console=ttyS0 quiet panic=-1 mitigations=off nokaslr lab.ip4=$ip4 lab.gw4=10.9.$n.1 lab.ip6=$ip6 lab.gw6=fd00:9:$n::1</cmdline>
   </os>
   <features><acpi/></features>
   <on_poweroff>destroy</on_poweroff>
@@ -66,23 +80,26 @@ runs() { [ -e "$(root_of "$2")/run/libvirt/qemu/$1.pid" ] && [ "$(virsh_on "$2" 
 
 # guest_answers GUEST HOST: the guest runs on the host that it belongs to, and answers there
 guest_answers() {
-  runs "$1" "$2" && on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 5 > /dev/null 2>&1
+  runs "$1" "$2" && on "$2" "$LAB_BIN/meter" ask --to "$(addr6 "$1")" --wait 5 > /dev/null 2>&1 || return
+  [[ "$(cat "$LAB_RUN/guests/$1/options")" == *--only6* ]] || on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 5 > /dev/null 2>&1
 }
 
-# boot GUEST HOST [--cold]: the guest runs on HOST, belongs to its guest network, and answers. A guest that already is there is taken as
+# boot GUEST HOST [--cold] [OPTION...]: the guest runs on HOST, belongs to its guest network, and answers. A guest that already is there is taken as
 # it is. In the VM, where booting takes minutes, its state after a boot outside is restored; --cold: it boots nevertheless.
+# --addresses 6: three of each family; --only6: IPv6 alone; --unannounced: its XML names no address
 boot() {
   local g=$1 h=$2 dir=$LAB_RUN/guests/$1 saved
-  if [ "${3:-}" != --cold ] && [ "$(cat "$dir/home" 2> /dev/null)" = "$h" ] && guest_answers "$g" "$h"; then
+  if [ "${3:-}" != --cold ] && [ "$(cat "$dir/options" 2> /dev/null)" = "${*:3}" ] && [ "$(cat "$dir/home" 2> /dev/null)" = "$h" ] && guest_answers "$g" "$h"; then
     return
   fi
   gone "$g"
   mkdir -p "$dir"
   echo "$h" > "$dir/home"
-  guest_xml "$g" "$h" > "$dir/domain.xml"
+  echo "${*:3}" > "$dir/options"
+  guest_xml "$@" > "$dir/domain.xml"
   virsh_on "$h" define "$dir/domain.xml" > /dev/null
   saved=$(saved_guest "$g" "$h")
-  if [ "${3:-}" != --cold ] && [ -n "${LAB_IN_VM:-}" ] && [ -e "$saved" ]; then
+  if [ -z "${3:-}" ] && [ -n "${LAB_IN_VM:-}" ] && [ -e "$saved" ]; then
     : > "$dir/console"
     virsh_on "$h" restore "$saved" --running > /dev/null
   else
@@ -140,11 +157,13 @@ migrate_end() { wait "$MIGRATION"; }
 
 # migrating GUEST HOST: is memory being copied?
 migrating() { virsh_on "$2" domjobinfo "$1" 2> /dev/null | grep -q 'Data processed'; }
+postcopying() { virsh_on "$2" domstate --reason "$1" | grep -q post-copy; } # postcopying GUEST HOST: it runs elsewhere, its memory is still here
+state_is() { [ "$(virsh_on "$2" domstate "$1")" = "$3" ]; }             # state_is GUEST HOST STATE
 abort() { virsh_on "$2" domjobabort "$1"; }                             # abort GUEST HOST
 kill_qemu() { on "$2" kill "-${3:-KILL}" "$(< "$(root_of "$2")/run/libvirt/qemu/$1.pid")"; } # kill_qemu GUEST HOST [SIGNAL]
 
 # in_guest GUEST COMMAND: runs it with the guest's shell; asked from the host that the guest runs on
-in_guest() { on "$(where "$1")" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 20 "$2"; }
+in_guest() { on "$(where "$1")" "$LAB_BIN/meter" ask --to "$(addr6 "$1")" --wait 20 "$2"; }
 
 # guest_events [GUEST]: what libvirtd and QEMU told on all hosts, in order
 guest_events() { sort -n "$LAB_RUN"/h*/log/events.out | grep -E "^[^ ]+ [^ ]+ ${1:-[^ ]+} "; }

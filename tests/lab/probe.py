@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""probe.py mtu|refused|bulk ADDRESS: what the meter, whose packets are small, does not ask of a path.
+
+mtu      sends full-size packets with DF until the path says that they are too big; prints the size that it takes
+refused  sends to a closed UDP port until the guest's ICMP error comes back
+bulk     sends 2 MB to a TCP port that echoes, and takes them back
+Each fails after 30 seconds."""
+import socket
+import sys
+import threading
+import time
+
+what, address = sys.argv[1:]
+v6 = ":" in address
+family = socket.AF_INET6 if v6 else socket.AF_INET
+end = time.monotonic() + 30
+level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
+DISCOVER, MTU, DO = (23, 24, 2) if v6 else (10, 14, 2)  # IPV6_ and IP_MTU_DISCOVER, _MTU, _PMTUDISC_DO
+
+
+def mtu():
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    udp.setsockopt(level, DISCOVER, DO)
+    udp.connect((address, 9009))
+    while time.monotonic() < end:
+        try:
+            udp.send(bytes(1500 - (48 if v6 else 28)))
+        except OSError:  # EMSGSIZE, once it was told
+            pass
+        size = udp.getsockopt(level, MTU)
+        if size < 1500:
+            print(size)
+            return
+        time.sleep(0.2)
+    sys.exit("nobody said that 1500 bytes are too big")
+
+
+def refused():
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    udp.connect((address, 9))
+    udp.settimeout(0.5)
+    while time.monotonic() < end:
+        try:
+            udp.send(b"?")
+            udp.recv(1)
+        except ConnectionRefusedError:
+            return
+        except OSError:
+            pass
+    sys.exit("no port unreachable came back")
+
+
+def bulk():
+    data = bytes(range(250)) * 8000
+    tcp = socket.create_connection((address, 7007), timeout=30)
+    threading.Thread(target=tcp.sendall, args=(data,), daemon=True).start()
+    got = bytearray()
+    while len(got) < len(data):
+        part = tcp.recv(65536)
+        if not part:
+            break
+        got += part
+    if got != data:
+        sys.exit(f"{len(got)} of {len(data)} bytes came back, or others")
+
+
+{"mtu": mtu, "refused": refused, "bulk": bulk}[what]()
