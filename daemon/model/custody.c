@@ -99,9 +99,9 @@ take_sighting (VrRecord *record, const VrSighting *sighting)
     take_nics (record, sighting->nics);
 }
 
-/* The home of a guest that no record knows: what its stamp says, else the host whose network one of its addresses is in, else here. */
+/* The home of a guest as its XML tells it: what its stamp says, else the host whose network one of its addresses is in, else `otherwise`. */
 static char *
-home_of (const char *self, const VrBook *book, const VrSighting *sighting)
+home_of (const VrBook *book, const VrSighting *sighting, const char *otherwise)
 {
   g_autoptr (GPtrArray) names = vr_book_host_names (book);
 
@@ -117,7 +117,7 @@ home_of (const char *self, const VrBook *book, const VrSighting *sighting)
             if (vr_network_contains (host->networks[k], *address))
               return g_strdup (host->name);
         }
-  return g_strdup (self);
+  return g_strdup (otherwise);
 }
 
 /* A record of a guest that the log does not know, from its XML alone. */
@@ -128,7 +128,7 @@ record_from_sighting (const char *self, const VrBook *book, const VrSighting *si
 
   record->state = state;
   record->writer = g_strdup (self);
-  record->home = home_of (self, book, sighting);
+  record->home = home_of (book, sighting, self);
   take_nics (record, sighting->nics);
   return record;
 }
@@ -208,6 +208,12 @@ claim (const char *self, const VrBook *book, const VrRecord *custody, const VrSi
   set_string (&record->target, NULL);
   set_string (&record->owner, self);
   take_sighting (record, sighting);
+  if (!is_active (custody)) /* it was started anew, maybe with other addresses */
+    {
+      g_autofree char *home = home_of (book, sighting, custody->home);
+
+      set_string (&record->home, home);
+    }
   return record;
 }
 

@@ -38,6 +38,34 @@ moved (void)
 }
 
 static void
+test_started_anew_elsewhere (void)
+{
+  g_autoptr (World) world = world_new ();
+  g_autoptr (VrSighting) sighting = vr_sighting_new (D, "d");
+  g_autoptr (VrRecord) record = NULL;
+  const char *addresses[] = { "10.9.3.100", NULL };
+
+  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
+  world_settle (world, "h1", VR_PRESENCE_ABSENT, FALSE);
+  g_ptr_array_add (sighting->nics, vr_nic_new (D_MAC, addresses));
+  record = vr_custody_next ("h3", world->book, D, VR_PRESENCE_RUNNING, sighting, FALSE);
+  g_assert_cmpstr (record->home, ==, "h3");
+  g_assert_cmpstr (record->owner, ==, "h3");
+}
+
+static void
+test_restored_elsewhere (void)
+{
+  g_autoptr (World) world = world_new ();
+
+  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
+  world_settle (world, "h1", VR_PRESENCE_ABSENT, FALSE);
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_RUNNING, FALSE)); /* with its addresses of h1's network */
+  assert_custody (world, VR_STATE_RUNNING, 2, "h3");
+  g_assert_cmpstr (custody (world)->home, ==, "h1");
+}
+
+static void
 test_later_intent_moves_nothing (void)
 {
   g_autoptr (World) world = world_new ();
@@ -225,6 +253,8 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/custody/started-anew-elsewhere", test_started_anew_elsewhere);
+  g_test_add_func ("/custody/restored-elsewhere", test_restored_elsewhere);
   g_test_add_func ("/custody/later-intent-moves-nothing", test_later_intent_moves_nothing);
   g_test_add_func ("/custody/boot", test_boot);
   g_test_add_func ("/custody/home-is-where-the-network-is", test_home_is_where_the_network_is);
