@@ -1,6 +1,6 @@
 # Ten migrations h1 -> h3 under traffic from s; sourced by migrations-with.sh and migrations-without.sh. One line of figures each.
-# A guest that is emulated twice answers some tens of packets a second: of more the rest waits in its tap's queue, which overflows. And it sometimes comes out of a migration with damaged
-# memory and panics, whatever its network does: such a run says so and does not count.
+# A guest that is emulated twice answers some tens of packets a second: of more the rest waits in its tap's queue, which overflows. And it
+# sometimes comes out of a migration with damaged memory and panics, whatever its network does: such a run says so and does not count.
 bench_rate=20 bench_runs=10 crashes=0
 [ "$LAB_TUNNEL" != plain ] || bench_rate=500
 
