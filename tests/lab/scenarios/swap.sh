@@ -27,3 +27,4 @@ expect_soon "d reaches e, both at home" answers d e
 expect_soon "e reaches d, both at home" answers e d
 expect expired -eq 0
 expect cleartext -eq 0
+gone e # not in the next scenario's way
