@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* XFRM interfaces, where the kernel has them; where it has not, that is what the error says. */
+#include "daemon/switchover/outlet.h"
+
+#include "frames.h"
 #include "netns.h"
 
+#include <linux/if_ether.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -220,6 +225,76 @@ test_esp (void)
   g_assert_cmpuint (counter_of (kernel, "guest-in-clear"), ==, 0);
 }
 
+/* The packet in a frame, out of the tunnel's interface. */
+static void
+send_out (VrOutlet *out, Frame *frame)
+{
+  frame->header.csum_start -= ETH_HLEN;
+  if (frame->header.hdr_len != 0)
+    frame->header.hdr_len -= ETH_HLEN;
+  g_assert_cmpint (vr_outlet_send_packet (out, &frame->header, frame->data + ETH_HLEN, frame->len - ETH_HLEN), ==, 0);
+}
+
+/* A socket of the peer's that sees every TCP segment that comes for it. */
+static int
+segments_open (int family)
+{
+  int fd;
+
+  host_enter ("peer");
+  fd = socket (family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP);
+  host_leave ();
+  g_assert_cmpint (fd, >=, 0);
+  return fd;
+}
+
+/*
+ * Packets that leave by the interface from user space, while the guest's routes still lead elsewhere: encrypted like all others, their
+ * checksums completed (the receiver checks those that come out of ESP), GSO packets segmented.
+ */
+static void
+test_outlet (void)
+{
+  static const char plan[] = "route 10.9.1.60/32 dev tap0 table 30321 metric 10\n"
+                             "route fd00:9:1::60/128 dev tap0 table 30321 metric 10\n"
+                             "rule 7610 from all to all iif any lookup 30321\n"
+                             "rule6 7610 from all to all iif any lookup 30321\n";
+  static const char *const pairs[][2] = { { "10.9.1.100", "10.9.1.60" }, { "fd00:9:1::100", "fd00:9:1::60" } };
+  g_autoptr (VrKernel) kernel = new_kernel ();
+  g_autoptr (VrOutlet) out = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *changes = NULL;
+
+  if (lacking ())
+    return;
+  make_esp ();
+  ensure (kernel, "vr-h3", 0x76123456, "h3");
+  changes = apply (kernel, plan);
+  out = vr_outlet_new ("vr-h3", &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
+    {
+      g_autoptr (Frame) udp = frame_udp (pairs[i][0], pairs[i][1], 4000, "past the route", TRUE);
+      g_autoptr (Frame) tcp = frame_tcp (pairs[i][0], pairs[i][1], 20, 1000);
+      int far = udp_open ("peer", pairs[i][1], 4000), segments = segments_open (i == 0 ? AF_INET : AF_INET6);
+
+      send_out (out, udp);
+      udp_expect (far, "past the route");
+      send_out (out, tcp);
+      for (guint k = 0; k < 20; k++)
+        {
+          guint8 got[2048];
+          gssize len = recv (segments, got, sizeof got, 0);
+
+          g_assert_cmpint (len, ==, 1000 + 20 + (i == 0 ? 20 : 0));
+          g_assert_cmpuint (got[len - 1], ==, k);
+        }
+      close (far);
+      close (segments);
+    }
+  g_assert_cmpuint (counter_of (kernel, "guest-in-clear"), ==, 0);
+}
+
 static void
 test_lacking (void)
 {
@@ -256,6 +331,7 @@ main (int argc, char **argv)
   netns_add ("/kernel/xfrm/id-taken", test_id_taken);
   netns_add ("/kernel/xfrm/plan", test_plan);
   netns_add ("/kernel/xfrm/esp", test_esp);
+  netns_add ("/kernel/xfrm/outlet", test_outlet);
   netns_add ("/kernel/xfrm/lacking", test_lacking);
   netns_add ("/kernel/xfrm/name", test_name);
   return g_test_run ();
