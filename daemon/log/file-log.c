@@ -268,8 +268,8 @@ take_entries (VrFileLog *self, GArray *entries)
 
   for (guint i = 0; i < entries->len && !vr_log_is_stopped (log); i++) {
     const VrEntry *entry = &g_array_index (entries, VrEntry, i);
-    const char *writer = entry->guest ? entry->guest->writer : entry->host->name;
-    guint64 seq = entry->guest ? entry->guest->seq : entry->host->seq;
+    const char *writer = vr_entry_writer (entry);
+    guint64 seq = vr_entry_seq (entry);
 
     if (strcmp (writer, vr_log_get_self (log)) == 0 && seq > vr_log_get_issued (log)) {
       g_autoptr (GError) error = NULL;

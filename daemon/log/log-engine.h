@@ -12,6 +12,7 @@
 G_BEGIN_DECLS
 
 #define VR_LOG_HISTORY_MAX 64             /* records of one guest that are kept */
+#define VR_LOG_LEDGERS_MAX 32             /* of one guest by one host */
 #define VR_LOG_RECORD_MAX (1000 * 1000)   /* bytes of a record's JSON */
 
 const char   *vr_log_get_self (VrLog *log);

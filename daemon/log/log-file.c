@@ -270,7 +270,7 @@ file_take_line (VrLogFile *file, const char *line, gsize len, GArray *entries, c
     *what = g_strdup_printf ("not a record: %s. It is passed over", error->message);
     return FALSE;
   }
-  writer = entry.guest ? entry.guest->writer : entry.host->name;
+  writer = vr_entry_writer (&entry);
   if (strcmp (writer, file->host) != 0) {
     *what = g_strdup_printf ("written by %s, which has no say in this file. It is passed over", writer);
     return FALSE;

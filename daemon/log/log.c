@@ -17,8 +17,7 @@
 
 typedef struct {
   VrLog    *log;
-  VrRecord *record; /* one of the two */
-  VrHost   *host;
+  VrEntry   entry;
   GTask    *task;   /* of the caller */
   GSource  *cancel; /* while it waits in the queue */
 } Append;
@@ -37,7 +36,7 @@ typedef struct {
   char         *said;      /* the trouble that was emitted last */
 } VrLogPrivate;
 
-enum { SIGNAL_GUEST, SIGNAL_HOST, SIGNAL_READY, SIGNAL_TROUBLE, N_SIGNALS };
+enum { SIGNAL_GUEST, SIGNAL_HOST, SIGNAL_LEDGER, SIGNAL_READY, SIGNAL_TROUBLE, N_SIGNALS };
 enum { PROP_0, PROP_SELF };
 static guint signals[N_SIGNALS];
 
@@ -58,8 +57,7 @@ append_free (Append *append)
   if (append->cancel)
     g_source_destroy (append->cancel);
   g_clear_pointer (&append->cancel, g_source_unref);
-  g_clear_pointer (&append->record, vr_record_unref);
-  g_clear_pointer (&append->host, vr_host_unref);
+  vr_entry_clear (&append->entry);
   g_clear_object (&append->task);
   g_free (append);
 }
@@ -80,15 +78,18 @@ append_end (Append *append, GError *error)
 static guint64 *
 append_seq (Append *append)
 {
-  return append->record ? &append->record->seq : &append->host->seq;
+  VrEntry *entry = &append->entry;
+
+  return entry->guest ? &entry->guest->seq : entry->host ? &entry->host->seq : &entry->ledger->seq;
 }
 
 /* What cannot be read back must not be written. */
 static char *
 append_to_json (Append *append, GError **error)
 {
-  g_autofree char *json = append->record ? vr_record_to_json (append->record) : vr_host_to_json (append->host);
-  const char *name = append->record ? append->record->name : append->host->name;
+  const VrEntry *own = &append->entry;
+  g_autofree char *json = vr_entry_to_json (own);
+  const char *name = own->guest ? own->guest->name : own->host ? own->host->name : own->ledger->name;
   g_auto (VrEntry) entry = { NULL };
 
   if (strlen (json) > VR_LOG_RECORD_MAX) {
@@ -116,7 +117,7 @@ on_engine_done (GObject *source, GAsyncResult *result, gpointer data)
   if (!append) /* stopped meanwhile; the caller knows */
     return;
   if (g_task_propagate_boolean (G_TASK (result), &error))
-    emit_entry (log, &(VrEntry) { append->record, append->host });
+    emit_entry (log, &append->entry);
   append_end (append, g_steal_pointer (&error));
   pump (log);
 }
@@ -154,14 +155,13 @@ on_cancelled (GCancellable *cancellable, gpointer data)
 }
 
 static void
-append_async (VrLog *log, VrRecord *record, VrHost *host, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
+append_async (VrLog *log, VrEntry entry /* taken */, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
 {
   VrLogPrivate *p = get_private (log);
   Append *append = g_new0 (Append, 1);
 
   append->log = log; /* the task holds it */
-  append->record = record ? vr_record_ref (record) : NULL;
-  append->host = host ? vr_host_ref (host) : NULL;
+  append->entry = entry;
   append->task = g_task_new (log, cancellable, callback, data);
   g_task_set_source_tag (append->task, append_async);
   g_task_set_check_cancellable (append->task, FALSE); /* once the engine has it, what the engine says is true */
@@ -187,7 +187,7 @@ vr_log_append_async (VrLog *log, VrRecord *record, GCancellable *cancellable, GA
   record->writer = g_strdup (get_private (log)->self);
   if (record->time_us == 0)
     record->time_us = g_get_real_time ();
-  append_async (log, record, NULL, cancellable, callback, data);
+  append_async (log, (VrEntry) { .guest = vr_record_ref (record) }, cancellable, callback, data);
 }
 
 void
@@ -196,7 +196,16 @@ vr_log_append_host_async (VrLog *log, VrHost *host, GCancellable *cancellable, G
   g_return_if_fail (VR_IS_LOG (log) && host);
   g_free (host->name);
   host->name = g_strdup (get_private (log)->self);
-  append_async (log, NULL, host, cancellable, callback, data);
+  append_async (log, (VrEntry) { .host = vr_host_ref (host) }, cancellable, callback, data);
+}
+
+void
+vr_log_append_ledger_async (VrLog *log, VrLedger *ledger, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
+{
+  g_return_if_fail (VR_IS_LOG (log) && ledger);
+  g_free (ledger->writer);
+  ledger->writer = g_strdup (get_private (log)->self);
+  append_async (log, (VrEntry) { .ledger = vr_ledger_ref (ledger) }, cancellable, callback, data);
 }
 
 gboolean
@@ -227,8 +236,8 @@ static void
 emit_entry (VrLog *log, const VrEntry *entry)
 {
   VrLogPrivate *p = get_private (log);
-  const char *writer = entry->guest ? entry->guest->writer : entry->host->name;
-  guint64 seq = entry->guest ? entry->guest->seq : entry->host->seq;
+  const char *writer = vr_entry_writer (entry);
+  guint64 seq = vr_entry_seq (entry);
   guint64 *seen = g_hash_table_lookup (p->seen, writer);
 
   if (p->stopped || (seen && *seen >= seq))
@@ -241,8 +250,10 @@ emit_entry (VrLog *log, const VrEntry *entry)
   if (entry->guest) {
     vr_history_add (p->history, entry->guest);
     g_signal_emit (log, signals[SIGNAL_GUEST], 0, entry->guest);
-  } else {
+  } else if (entry->host) {
     g_signal_emit (log, signals[SIGNAL_HOST], 0, entry->host);
+  } else {
+    g_signal_emit (log, signals[SIGNAL_LEDGER], 0, entry->ledger);
   }
 }
 
@@ -250,8 +261,8 @@ void
 vr_log_take_entry (VrLog *log, const VrEntry *entry)
 {
   VrLogPrivate *p = get_private (log);
-  const char *writer = entry->guest ? entry->guest->writer : entry->host->name;
-  guint64 seq = entry->guest ? entry->guest->seq : entry->host->seq;
+  const char *writer = vr_entry_writer (entry);
+  guint64 seq = vr_entry_seq (entry);
 
   if (!p->opened || seq <= p->opened_seq || strcmp (writer, p->self) != 0)
     emit_entry (log, entry);
@@ -462,6 +473,7 @@ vr_log_class_init (VrLogClass *class)
     g_param_spec_string ("self", NULL, NULL, NULL, G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS));
   signals[SIGNAL_GUEST] = g_signal_new ("guest", VR_TYPE_LOG, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
   signals[SIGNAL_HOST] = g_signal_new ("host", VR_TYPE_LOG, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
+  signals[SIGNAL_LEDGER] = g_signal_new ("ledger", VR_TYPE_LOG, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
   signals[SIGNAL_READY] = g_signal_new ("ready", VR_TYPE_LOG, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[SIGNAL_TROUBLE] = g_signal_new ("trouble", VR_TYPE_LOG, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }

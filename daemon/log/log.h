@@ -25,6 +25,7 @@ G_DECLARE_DERIVABLE_TYPE (VrLog, vr_log, VR, LOG, GObject)
  * Signals, all in the thread-default context of the log's construction:
  *   "guest"   (VrRecord *record)  a guest's record, own ones too (once durable)
  *   "host"    (VrHost *host)
+ *   "ledger"  (VrLedger *ledger)  a host's part of a migration's ledger
  *   "ready"   ()                  everything that was there at start has been emitted
  *   "trouble" (const char *what)  said once each time it begins; "" when it is over
  */
@@ -48,6 +49,7 @@ void     vr_log_stop (VrLog *log); /* waits for nothing; appends under way end w
  */
 void     vr_log_append_async (VrLog *log, VrRecord *record, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
 void     vr_log_append_host_async (VrLog *log, VrHost *host, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
+void     vr_log_append_ledger_async (VrLog *log, VrLedger *ledger, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
 gboolean vr_log_append_finish (VrLog *log, GAsyncResult *result, GError **error);
 
 /* The history of one guest, oldest first: of VrRecord. From memory. `uuid` NULL: of all guests. */

@@ -10,7 +10,7 @@
  * A file that is shorter or older than it was (a restored backup) is accepted; seq rises all the same (log.c).
  *
  * Compaction writes HOST.log.new and renames it. Of each guest it keeps the record of custody that supersedes the others, the last
- * intent, and the last VR_LOG_HISTORY_MAX records; of the host the last record.
+ * intent, the last VR_LOG_HISTORY_MAX records, and the last VR_LOG_LEDGERS_MAX parts of ledgers; of the host the last record.
  */
 #include "own-file.h"
 
@@ -138,7 +138,7 @@ survey_make (Survey *survey, VrOwnFile *own, gboolean keep_entries, GError **err
     for (guint i = from; i < survey->entries->len; i++) {
       const VrEntry *entry = &g_array_index (survey->entries, VrEntry, i);
 
-      survey->last_seq = MAX (survey->last_seq, entry->guest ? entry->guest->seq : entry->host->seq);
+      survey->last_seq = MAX (survey->last_seq, vr_entry_seq (entry));
     }
   }
   if (survey->file->alien || survey->file->skipping) {
@@ -256,7 +256,8 @@ vr_own_file_open (VrOwnFile *own, char **report, GError **error)
 
 typedef struct {
   const VrEntry *custody, *intent;
-  GQueue         last; /* of const VrEntry */
+  GQueue         last;    /* of const VrEntry */
+  GQueue         ledgers; /* of const VrEntry */
 } Kept;
 
 static void
@@ -265,26 +266,42 @@ kept_free (gpointer data)
   Kept *kept = data;
 
   g_queue_clear (&kept->last);
+  g_queue_clear (&kept->ledgers);
   g_free (kept);
+}
+
+static Kept *
+kept_of (GHashTable *guests, const char *uuid)
+{
+  Kept *kept = g_hash_table_lookup (guests, uuid);
+
+  if (kept)
+    return kept;
+  kept = g_new0 (Kept, 1);
+  g_queue_init (&kept->last);
+  g_queue_init (&kept->ledgers);
+  g_hash_table_insert (guests, (gpointer) uuid, kept);
+  return kept;
+}
+
+static void
+keep_last (GQueue *last, const VrEntry *entry, guint max)
+{
+  g_queue_push_tail (last, (gpointer) entry);
+  if (last->length > max)
+    g_queue_pop_head (last);
 }
 
 static void
 keep_guest (GHashTable *guests, const VrEntry *entry)
 {
-  Kept *kept = g_hash_table_lookup (guests, entry->guest->uuid);
+  Kept *kept = kept_of (guests, entry->guest->uuid);
 
-  if (!kept) {
-    kept = g_new0 (Kept, 1);
-    g_queue_init (&kept->last);
-    g_hash_table_insert (guests, entry->guest->uuid, kept);
-  }
   if (vr_state_is_intent (entry->guest->state))
     kept->intent = entry;
   else if (!kept->custody || vr_record_supersedes (entry->guest, kept->custody->guest))
     kept->custody = entry;
-  g_queue_push_tail (&kept->last, (gpointer) entry);
-  if (kept->last.length > VR_LOG_HISTORY_MAX)
-    g_queue_pop_head (&kept->last);
+  keep_last (&kept->last, entry, VR_LOG_HISTORY_MAX);
 }
 
 /* The set of entries that are not superseded. */
@@ -302,6 +319,8 @@ entries_to_keep (GArray *entries)
 
     if (entry->guest)
       keep_guest (guests, entry);
+    else if (entry->ledger)
+      keep_last (&kept_of (guests, entry->ledger->uuid)->ledgers, entry, VR_LOG_LEDGERS_MAX);
     else
       host = entry;
   }
@@ -313,6 +332,8 @@ entries_to_keep (GArray *entries)
     g_hash_table_add (keep, (gpointer) kept->custody);
     g_hash_table_add (keep, (gpointer) kept->intent);
     for (GList *l = kept->last.head; l; l = l->next)
+      g_hash_table_add (keep, l->data);
+    for (GList *l = kept->ledgers.head; l; l = l->next)
       g_hash_table_add (keep, l->data);
   }
   return keep;
@@ -332,7 +353,7 @@ compacted (VrOwnFile *own, GArray *entries)
 
     if (!g_hash_table_contains (keep, entry))
       continue;
-    json = entry->guest ? vr_record_to_json (entry->guest) : vr_host_to_json (entry->host);
+    json = vr_entry_to_json (entry);
     line = vr_log_line_make (json);
     g_string_append (text, line);
   }

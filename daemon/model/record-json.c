@@ -4,17 +4,16 @@
  * again: names end up in file names and interface names, addresses in routes. So every field is checked, lists are bounded, and
  * an error names the field. Fields that are not known are passed over: a newer release may write more than this one understands.
  */
-#include "record.h"
+#include "record-fields.h"
 
 #include "address.h"
 
-#include <json-glib/json-glib.h>
 #include <string.h>
 
 #define LIST_MAX 256   /* elements of a list */
 #define OPEN_MAX 1024  /* "[" and "{" of a record: 2 for each NIC, and some in a guest's name */
 #define TEXT_MAX 255   /* bytes of a guest's name or an identity */
-#define NUMBER_MAX ((G_GINT64_CONSTANT (1) << 53) - 1) /* what every JSON reader keeps exact */
+#define NUMBER_MAX VR_FIELD_NUMBER_MAX
 
 /* ---- writing ---- */
 
@@ -80,6 +79,8 @@ vr_record_to_json (const VrRecord *record)
     json_builder_begin_object (builder);
     add_text (builder, "mac", nic->mac);
     add_list (builder, "addresses", nic->addresses);
+    if (nic->rate > 0)
+      add_number (builder, "rate", nic->rate);
     json_builder_end_object (builder);
   }
   json_builder_end_array (builder);
@@ -278,6 +279,7 @@ read_nics (JsonObject *object, GPtrArray *nics, GError **error)
     return FALSE;
   for (guint i = 0; i < json_array_get_length (array); i++) {
     JsonNode *node = json_array_get_element (array, i);
+    gint64 rate = 0;
     VrNic *nic;
 
     if (!JSON_NODE_HOLDS_OBJECT (node))
@@ -287,6 +289,10 @@ read_nics (JsonObject *object, GPtrArray *nics, GError **error)
     if (!read_text (json_node_get_object (node), "mac", TRUE, check_mac, &nic->mac, error) ||
         !read_list (json_node_get_object (node), "addresses", check_address, &nic->addresses, error))
       return FALSE;
+    if (json_object_has_member (json_node_get_object (node), "rate") &&
+        !read_number (json_node_get_object (node), "rate", 0, &rate, error))
+      return FALSE;
+    nic->rate = MIN (rate, G_MAXINT);
   }
   return TRUE;
 }
@@ -338,6 +344,26 @@ read_host (JsonObject *object, GError **error)
   return g_steal_pointer (&host);
 }
 
+/* ---- for the other kinds of records ---- */
+
+gboolean
+vr_field_text (JsonObject *object, const char *field, gboolean required, VrFieldKind kind, char **value, GError **error)
+{
+  static const Check checks[] = {
+    [VR_FIELD_TEXT] = check_text, [VR_FIELD_UUID] = check_uuid, [VR_FIELD_HOST] = check_host_name, [VR_FIELD_MAC] = check_mac,
+  };
+
+  return read_text (object, field, required, checks[kind], value, error);
+}
+
+gboolean
+vr_field_number (JsonObject *object, const char *field, gint64 min, gint64 *value, GError **error)
+{
+  return read_number (object, field, min, value, error);
+}
+
+/* ---- any record ---- */
+
 /* json-glib 1.6 recurses for each bracket without a limit: a long line of them would end the process. */
 static gboolean
 nesting_is_sane (const char *json, gsize len)
@@ -378,7 +404,9 @@ vr_entry_from_json (const char *json, gssize len, VrEntry *entry, GError **error
     entry->guest = read_guest (object, error);
   else if (g_strcmp0 (kind, "host") == 0)
     entry->host = read_host (object, error);
+  else if (g_strcmp0 (kind, "ledger") == 0)
+    entry->ledger = vr_ledger_from_object (object, error);
   else
-    return malformed (error, "kind", kind, "is neither \"guest\" nor \"host\"");
-  return entry->guest || entry->host;
+    return malformed (error, "kind", kind, "is neither \"guest\" nor \"host\" nor \"ledger\"");
+  return entry->guest || entry->host || entry->ledger;
 }

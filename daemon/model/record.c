@@ -94,6 +94,7 @@ vr_record_derive (const VrRecord *from, VrState state, const char *writer)
     const VrNic *nic = from->nics->pdata[i];
 
     g_ptr_array_add (record->nics, vr_nic_new (nic->mac, (const char *const *) nic->addresses));
+    ((VrNic *) record->nics->pdata[i])->rate = nic->rate;
   }
   return record;
 }
@@ -186,4 +187,23 @@ vr_entry_clear (VrEntry *entry)
 {
   g_clear_pointer (&entry->guest, vr_record_unref);
   g_clear_pointer (&entry->host, vr_host_unref);
+  g_clear_pointer (&entry->ledger, vr_ledger_unref);
+}
+
+const char *
+vr_entry_writer (const VrEntry *entry)
+{
+  return entry->guest ? entry->guest->writer : entry->host ? entry->host->name : entry->ledger->writer;
+}
+
+guint64
+vr_entry_seq (const VrEntry *entry)
+{
+  return entry->guest ? entry->guest->seq : entry->host ? entry->host->seq : entry->ledger->seq;
+}
+
+char *
+vr_entry_to_json (const VrEntry *entry)
+{
+  return entry->guest ? vr_record_to_json (entry->guest) : entry->host ? vr_host_to_json (entry->host) : vr_ledger_to_json (entry->ledger);
 }

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "ledger.h"
 
 G_BEGIN_DECLS
 
@@ -37,6 +37,7 @@ gboolean    vr_state_is_intent (VrState state);
 typedef struct {
   char  *mac;
   char **addresses; /* NULL-terminated, never NULL, may be empty */
+  guint  rate;      /* packets per second to it, as its owner measured when it began to leave; 0: not known. Of no account in comparisons */
 } VrNic;
 
 typedef struct {
@@ -89,15 +90,19 @@ void    vr_host_unref (VrHost *host);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrHost, vr_host_unref)
 
 /*
- * JSON, one object a line without its newline; {"kind": "guest"|"host", …}. Parsing checks every field (types, uuid, MACs,
+ * JSON, one object a line without its newline; {"kind": "guest"|"host"|"ledger", …}. Parsing checks every field (types, uuid, MACs,
  * addresses, host names [A-Za-z0-9._-]{1,63}, epoch) and fails with MALFORMED.
  */
 typedef struct {
-  VrRecord *guest; /* exactly one of the two is set */
+  VrRecord *guest; /* exactly one of these is set */
   VrHost   *host;
+  VrLedger *ledger;
 } VrEntry;
 
-void     vr_entry_clear (VrEntry *entry);
+void        vr_entry_clear (VrEntry *entry);
+const char *vr_entry_writer (const VrEntry *entry);
+guint64     vr_entry_seq (const VrEntry *entry);
+char       *vr_entry_to_json (const VrEntry *entry);
 char    *vr_record_to_json (const VrRecord *record);
 char    *vr_host_to_json (const VrHost *host);
 gboolean vr_entry_from_json (const char *json, gssize len, VrEntry *entry, GError **error);

@@ -236,6 +236,7 @@ typedef struct {
   VrLog     *log;
   GPtrArray *guests;   /* of VrRecord, as emitted */
   GPtrArray *hosts;    /* of VrHost */
+  GPtrArray *ledgers;  /* of VrLedger */
   gboolean   ready;
   guint      at_ready; /* guests before "ready" */
   GPtrArray *troubles; /* of char*, as emitted */
@@ -258,6 +259,14 @@ on_host (VrLog *log, VrHost *record, gpointer data)
   Host *host = data;
 
   g_ptr_array_add (host->hosts, vr_host_ref (record));
+}
+
+static inline void
+on_ledger (VrLog *log, VrLedger *ledger, gpointer data)
+{
+  Host *host = data;
+
+  g_ptr_array_add (host->ledgers, vr_ledger_ref (ledger));
 }
 
 static inline void
@@ -286,10 +295,12 @@ host_new (const char *directory, const char *name)
   host->log = vr_file_log_new (directory, name);
   host->guests = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
   host->hosts = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_host_unref);
+  host->ledgers = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_ledger_unref);
   host->troubles = g_ptr_array_new_with_free_func (g_free);
   host->errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
   g_signal_connect (host->log, "guest", G_CALLBACK (on_guest), host);
   g_signal_connect (host->log, "host", G_CALLBACK (on_host), host);
+  g_signal_connect (host->log, "ledger", G_CALLBACK (on_ledger), host);
   g_signal_connect (host->log, "ready", G_CALLBACK (on_ready), host);
   g_signal_connect (host->log, "trouble", G_CALLBACK (on_trouble), host);
   return host;
@@ -319,6 +330,7 @@ host_stop (Host *host)
   wait_for (!log);
   g_ptr_array_unref (host->guests);
   g_ptr_array_unref (host->hosts);
+  g_ptr_array_unref (host->ledgers);
   g_ptr_array_unref (host->troubles);
   g_ptr_array_unref (host->errors);
   g_free (host);

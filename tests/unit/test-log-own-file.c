@@ -157,6 +157,31 @@ test_compaction_keeps_what_counts (void)
 }
 
 static void
+test_compaction_bounds_ledgers (void)
+{
+  g_autoptr (Reader) r = reader_new ();
+  g_autoptr (VrOwnFile) own = own_open (r);
+  g_autoptr (VrLedger) ledger = vr_ledger_new (UUID, "web1", 1, "h1", "h3");
+  const VrEntry *last;
+
+  append_ok (own, UUID, VR_STATE_RUNNING, 1);
+  ledger->writer = g_strdup ("h1");
+  for (guint i = 1; i <= 200; i++) {
+    g_autofree char *json = NULL;
+
+    ledger->epoch = i;
+    ledger->seq = own->last_seq + 1;
+    json = vr_ledger_to_json (ledger);
+    if (i == 200)
+      own->compact_above = 1;
+    g_assert_true (vr_own_file_append (own, ledger->seq, json, NULL));
+  }
+  g_assert_cmpuint (read_all (r), ==, 33); /* the guest's record, and the last 32 */
+  last = &g_array_index (r->entries, VrEntry, r->entries->len - 1);
+  g_assert_cmpuint (last->ledger->epoch, ==, 200);
+}
+
+static void
 test_compaction_keeps_history (void)
 {
   g_autoptr (Reader) r = reader_new ();
@@ -262,6 +287,7 @@ main (int argc, char **argv)
   g_test_add_func ("/own-file/not-ours-to-write", test_not_ours_to_write);
   g_test_add_func ("/own-file/compaction/keeps-what-counts", test_compaction_keeps_what_counts);
   g_test_add_func ("/own-file/compaction/keeps-history", test_compaction_keeps_history);
+  g_test_add_func ("/own-file/compaction/bounds-ledgers", test_compaction_bounds_ledgers);
   g_test_add_func ("/own-file/compaction/appends-after", test_appends_after_compaction);
   g_test_add_func ("/own-file/compaction/saves-nothing", test_no_compaction_that_saves_nothing);
   g_test_add_func ("/own-file/compaction/fails", test_compaction_fails);

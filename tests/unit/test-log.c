@@ -28,6 +28,22 @@ test_round_trip (void)
 }
 
 static void
+test_ledger (void)
+{
+  g_autoptr (Directory) dir = directory_new ();
+  g_autoptr (Host) h1 = host_start (dir, "h1"), h2 = host_start (dir, "h2");
+  g_autoptr (VrLedger) ledger = vr_ledger_new (UUID, "web1", 8, "h1", "h3");
+
+  ledger->phases[VR_PHASE_FLIP] = 1700000000000002;
+  vr_log_append_ledger_async (h1->log, ledger, NULL, on_appended, h1);
+  wait_for (h1->done == 1 && h1->ledgers->len == 1 && h2->ledgers->len == 1);
+  g_assert_cmpuint (h1->errors->len, ==, 0);
+  g_assert_cmpstr (((VrLedger *) h2->ledgers->pdata[0])->writer, ==, "h1");
+  g_assert_cmpint (((VrLedger *) h2->ledgers->pdata[0])->phases[VR_PHASE_FLIP], ==, 1700000000000002);
+  g_assert_cmpuint (h2->guests->len, ==, 0);
+}
+
+static void
 test_time_is_kept (void)
 {
   g_autoptr (Directory) dir = directory_new ();
@@ -415,6 +431,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/log/round-trip/guest", test_round_trip);
   g_test_add_func ("/log/round-trip/host", test_host_round_trip);
+  g_test_add_func ("/log/round-trip/ledger", test_ledger);
   g_test_add_func ("/log/time-is-kept", test_time_is_kept);
   g_test_add_func ("/log/two-writers", test_two_writers);
   g_test_add_func ("/log/order-of-appends", test_order_of_appends);

@@ -177,6 +177,25 @@ test_guest_round_trip (void)
 }
 
 static void
+test_rate_round_trip (void)
+{
+  g_autoptr (VrRecord) record = guest (), derived = NULL;
+  g_autofree char *without = vr_record_to_json (record), *json = NULL;
+  g_auto (VrEntry) entry = { NULL };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (strstr (without, "rate"));
+  ((VrNic *) record->nics->pdata[1])->rate = 5000;
+  json = vr_record_to_json (record);
+  vr_entry_from_json (json, -1, &entry, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (((VrNic *) entry.guest->nics->pdata[0])->rate, ==, 0);
+  g_assert_cmpuint (((VrNic *) entry.guest->nics->pdata[1])->rate, ==, 5000);
+  derived = vr_record_derive (record, VR_STATE_MOVED, "h1");
+  g_assert_cmpuint (((VrNic *) derived->nics->pdata[1])->rate, ==, 5000);
+}
+
+static void
 test_optional_fields_round_trip (void)
 {
   g_autoptr (VrRecord) record = guest ();
@@ -380,6 +399,7 @@ main (int argc, char **argv)
   g_test_add_func ("/record/equal-content/sees-every-field", test_equal_content_sees_every_field);
   g_test_add_func ("/record/mac-lower-case", test_mac_lower_case);
   g_test_add_func ("/record/json/guest", test_guest_round_trip);
+  g_test_add_func ("/record/json/rate", test_rate_round_trip);
   g_test_add_func ("/record/json/optional-fields", test_optional_fields_round_trip);
   g_test_add_func ("/record/json/odd-name", test_odd_name_round_trip);
   g_test_add_func ("/record/json/host", test_host_round_trip);
