@@ -11,6 +11,8 @@ static const VrCommand *const commands[] = {
   &vr_command_guests,
   &vr_command_hosts,
   &vr_command_log,
+  &vr_command_explain,
+  &vr_command_flush,
 };
 
 static void
@@ -51,7 +53,7 @@ find_command (const char *name)
 static int
 finish (gboolean ok, GError *error)
 {
-  if (!ok)
+  if (!ok && error != NULL)
     {
       g_autofree char *why = vr_client_explain (error);
       fprintf (stderr, "virt-relay: %s\n", why);
@@ -62,7 +64,7 @@ finish (gboolean ok, GError *error)
       fprintf (stderr, "virt-relay: cannot write the answer: %s\n", g_strerror (errno));
       return VR_EXIT_ERROR;
     }
-  return VR_EXIT_OK;
+  return ok ? VR_EXIT_OK : VR_EXIT_ERROR;
 }
 
 static int
@@ -86,6 +88,8 @@ run_command (const VrCommand *command, int argc, char **argv)
     return usage_error ("%s", error->message);
   if ((guint) argc - 1 > command->max_operands)
     return usage_error ("%s: \"%s\" is one argument too many", command->name, argv[1 + command->max_operands]);
+  if ((guint) argc - 1 < command->min_operands)
+    return usage_error ("%s: %s is missing", command->name, command->operands);
   for (int i = 1; i < argc; i++)
     {
       if (!g_utf8_validate (argv[i], -1, NULL))
@@ -94,8 +98,12 @@ run_command (const VrCommand *command, int argc, char **argv)
 
   call.operands = (const char *const *) argv + 1;
   call.service = vr_client_open (&error);
-  gboolean ok = call.service != NULL && command->run (&call, &error);
+  if (command->alone)
+    g_clear_error (&error);
+  gboolean ok = (call.service != NULL || command->alone) && command->run (&call, &error);
   g_clear_object (&call.service);
+  if (g_error_matches (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED))
+    return usage_error ("%s", error->message);
   return finish (ok, error);
 }
 

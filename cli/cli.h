@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 
 /* One call of a command. */
 typedef struct {
-  VrBusService      *service;  /* virt-relayd; nothing was asked of it yet */
+  VrBusService      *service;  /* virt-relayd; nothing was asked of it yet. NULL only if the command is `alone`, and there is no bus */
   gboolean           json;     /* --json */
   const char *const *operands; /* what follows command and options, UTF-8, NULL-terminated */
 } VrCall;
@@ -22,9 +22,13 @@ typedef struct {
   const char         *name;
   const char         *operands; /* for the help, "[GUEST]"; NULL: takes none */
   const char         *summary;  /* one line */
-  guint               max_operands;
+  guint               min_operands, max_operands;
+  gboolean            alone; /* it works without a bus, too */
   const GOptionEntry *options;  /* beside --json and --help; NULL: none */
-  /* Asks, and prints to stdout. FALSE with the error of a call, or with one of its own whose message is for the user. */
+  /*
+   * Asks, and prints to stdout. FALSE with the error of a call, or with one of its own whose message is for the user; without an
+   * error if all is said already. An error of G_OPTION_ERROR: it was called wrongly.
+   */
   gboolean (*run) (const VrCall *call, GError **error);
 } VrCommand;
 
@@ -32,6 +36,8 @@ extern const VrCommand vr_command_status;
 extern const VrCommand vr_command_guests;
 extern const VrCommand vr_command_hosts;
 extern const VrCommand vr_command_log;
+extern const VrCommand vr_command_explain;
+extern const VrCommand vr_command_flush;
 
 /* The whole program; gives its exit status. */
 int vr_cli_main (int argc, char **argv);

@@ -3,15 +3,22 @@
 #include "cli/cli.h"
 #include "cli/show.h"
 
+static gboolean names;
+
+static const GOptionEntry options[] = {
+  { "names", 0, 0, G_OPTION_ARG_NONE, &names, "only the names, one a line", NULL },
+  { NULL },
+};
+
 static gboolean
 run (const VrCall *call, GError **error)
 {
   g_autoptr (GVariant) guests = NULL;
   if (!vr_bus_service_call_guests_sync (call->service, &guests, NULL, error))
     return FALSE;
-  if (call->json)
+  if (call->json || names)
     {
-      vr_show_json (guests);
+      (names ? vr_show_names : vr_show_json) (guests);
       return TRUE;
     }
 
@@ -35,5 +42,6 @@ run (const VrCall *call, GError **error)
 const VrCommand vr_command_guests = {
   .name = "guests",
   .summary = "every known guest: its owner and home, this host's role and way to it, packets relayed",
+  .options = options,
   .run = run,
 };

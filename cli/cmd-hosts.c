@@ -3,15 +3,22 @@
 #include "cli/cli.h"
 #include "cli/show.h"
 
+static gboolean names;
+
+static const GOptionEntry options[] = {
+  { "names", 0, 0, G_OPTION_ARG_NONE, &names, "only the names, one a line", NULL },
+  { NULL },
+};
+
 static gboolean
 run (const VrCall *call, GError **error)
 {
   g_autoptr (GVariant) hosts = NULL;
   if (!vr_bus_service_call_hosts_sync (call->service, &hosts, NULL, error))
     return FALSE;
-  if (call->json)
+  if (call->json || names)
     {
-      vr_show_json (hosts);
+      (names ? vr_show_names : vr_show_json) (hosts);
       return TRUE;
     }
 
@@ -34,5 +41,6 @@ run (const VrCall *call, GError **error)
 const VrCommand vr_command_hosts = {
   .name = "hosts",
   .summary = "every known host: its addresses, its guest networks, the tunnel to it",
+  .options = options,
   .run = run,
 };

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* virt-relay log: the records of the migration log. */
 #include "cli/cli.h"
+
+#include <stdio.h>
+
 #include "cli/show.h"
+#include "daemon/names.h"
 
 static guint newest; /* 0: all */
+static gboolean follow;
 
 static gboolean
 parse_newest (const char *option, const char *value, gpointer data, GError **error)
@@ -20,14 +25,118 @@ parse_newest (const char *option, const char *value, gpointer data, GError **err
 
 static const GOptionEntry options[] = {
   { "newest", 'n', 0, G_OPTION_ARG_CALLBACK, parse_newest, "no more than the newest N records", "N" },
+  { "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "go on with new records as they come", NULL },
   { NULL },
 };
+
+static VrTable *
+new_table (void)
+{
+  return vr_table_new ("TIME", "GUEST", "EPOCH", "STATE", "OWNER", "ORIGIN", "TARGET", "WRITER", NULL);
+}
+
+static void
+add_record (VrTable *table, GVariant *record)
+{
+  g_autofree char *time = vr_show_time (vr_item_time (record, "time"));
+  g_autofree char *epoch = vr_show_number (vr_item_number (record, "epoch"));
+  vr_table_add (table, time, vr_item_text (record, "name", "-"), epoch, vr_item_text (record, "state", "-"),
+                vr_item_text (record, "owner", "-"), vr_item_text (record, "origin", "-"), vr_item_text (record, "target", "-"),
+                vr_item_text (record, "writer", "-"), NULL);
+}
+
+/* ---- following ---- */
+
+typedef struct {
+  const VrCall *call;
+  VrTable      *table;
+  GHashTable   *shown;  /* set of "WRITER SEQ" */
+  gboolean      due;    /* something may be new */
+} Tail;
+
+static gboolean
+is_new (Tail *tail, GVariant *record)
+{
+  return g_hash_table_add (tail->shown, g_strdup_printf ("%s %" G_GUINT64_FORMAT, vr_item_text (record, "writer", ""),
+                                                         vr_item_number (record, "seq")));
+}
+
+/* Prints what is new; with `first` no more than the newest. */
+static gboolean
+show_new (Tail *tail, gboolean first, GError **error)
+{
+  g_autoptr (GVariant) records = NULL;
+  const char *guest = tail->call->operands[0] != NULL ? tail->call->operands[0] : "";
+  if (!vr_bus_service_call_log_sync (tail->call->service, guest, 0, &records, NULL, error))
+    return FALSE;
+  gsize n = g_variant_n_children (records), skip = first && newest > 0 && n > newest ? n - newest : 0;
+  for (gsize i = 0; i < n; i++)
+    {
+      g_autoptr (GVariant) record = g_variant_get_child_value (records, i);
+      if (!is_new (tail, record) || i < skip)
+        continue;
+      if (tail->call->json)
+        vr_show_json_line (record);
+      else
+        add_record (tail->table, record);
+    }
+  if (!tail->call->json)
+    vr_table_print (tail->table, 0);
+  fflush (stdout);
+  return TRUE;
+}
+
+static void
+on_signal (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *signal,
+           GVariant *arguments, gpointer data)
+{
+  ((Tail *) data)->due = TRUE;
+}
+
+static void
+on_name_owner (GObject *service, GParamSpec *spec, gpointer data)
+{
+  g_autofree char *owner = g_dbus_proxy_get_name_owner (G_DBUS_PROXY (service));
+  if (owner == NULL)
+    g_printerr ("virt-relay: virt-relayd ended; waiting for it\n");
+  ((Tail *) data)->due = owner != NULL;
+}
+
+/* Until it is interrupted, or what it prints to is gone. A daemon that ends, and comes back, is waited for. */
+static gboolean
+run_following (const VrCall *call, GError **error)
+{
+  g_autoptr (VrTable) table = new_table ();
+  g_autoptr (GHashTable) shown = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  Tail tail = { .call = call, .table = table, .shown = shown };
+  GDBusConnection *connection = g_dbus_proxy_get_connection (G_DBUS_PROXY (call->service));
+  g_dbus_connection_signal_subscribe (connection, VR_BUS_NAME, VR_BUS_NAME, "Changed", VR_BUS_PATH, NULL, G_DBUS_SIGNAL_FLAGS_NONE,
+                                      on_signal, &tail, NULL);
+  g_signal_connect (call->service, "notify::g-name-owner", G_CALLBACK (on_name_owner), &tail);
+  if (!show_new (&tail, TRUE, error))
+    return FALSE;
+  while (!ferror (stdout))
+    {
+      g_main_context_iteration (NULL, TRUE);
+      if (tail.due)
+        {
+          g_autoptr (GError) gone = NULL; /* it ended meanwhile: its next start is news */
+          tail.due = FALSE;
+          show_new (&tail, FALSE, &gone);
+        }
+    }
+  return TRUE;
+}
+
+/* ---- once ---- */
 
 static gboolean
 run (const VrCall *call, GError **error)
 {
   g_autoptr (GVariant) records = NULL;
   const char *guest = call->operands[0] != NULL ? call->operands[0] : "";
+  if (follow)
+    return run_following (call, error);
   if (!vr_bus_service_call_log_sync (call->service, guest, newest, &records, NULL, error))
     return FALSE;
   if (call->json)
@@ -36,16 +145,11 @@ run (const VrCall *call, GError **error)
       return TRUE;
     }
 
-  g_autoptr (VrTable) table = vr_table_new ("TIME", "GUEST", "EPOCH", "STATE", "OWNER", "ORIGIN", "TARGET",
-                                              "WRITER", NULL);
+  g_autoptr (VrTable) table = new_table ();
   for (gsize i = 0; i < g_variant_n_children (records); i++)
     {
       g_autoptr (GVariant) record = g_variant_get_child_value (records, i);
-      g_autofree char *time = vr_show_time (vr_item_time (record, "time"));
-      g_autofree char *epoch = vr_show_number (vr_item_number (record, "epoch"));
-      vr_table_add (table, time, vr_item_text (record, "name", "-"), epoch, vr_item_text (record, "state", "-"),
-                    vr_item_text (record, "owner", "-"), vr_item_text (record, "origin", "-"),
-                    vr_item_text (record, "target", "-"), vr_item_text (record, "writer", "-"), NULL);
+      add_record (table, record);
     }
   vr_table_print (table, 0);
   return TRUE;

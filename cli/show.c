@@ -3,6 +3,7 @@
 
 #include <json-glib/json-glib.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define BETWEEN_COLUMNS 2
 
@@ -159,11 +160,23 @@ vr_show_tunnel (GVariant *host, gint64 now_us)
   return trouble != NULL ? g_strdup_printf ("down: %s", trouble) : g_strdup ("down");
 }
 
+/* ---- colours ---- */
+
+const char *
+vr_show_colour (VrColour colour)
+{
+  static const char *const sequences[] = { "\033[0m", "\033[32m", "\033[33m", "\033[31m", "\033[2m", "\033[1m" };
+  const char *no = g_getenv ("NO_COLOR"), *term = g_getenv ("TERM");
+  gboolean plain = (no != NULL && *no != '\0') || g_strcmp0 (term, "dumb") == 0 || !isatty (STDOUT_FILENO);
+  return plain ? "" : sequences[colour];
+}
+
 /* ---- tables ---- */
 
 struct _VrTable {
   guint      n_columns;
   GPtrArray *cells; /* of char *, row by row, the headings first */
+  guint      printed; /* cells */
 };
 
 static void
@@ -213,9 +226,9 @@ column_width (const VrTable *table, guint column)
 }
 
 void
-vr_table_print (const VrTable *table, guint indent)
+vr_table_print (VrTable *table, guint indent)
 {
-  if (table->cells->len == table->n_columns)
+  if (table->cells->len == table->n_columns && table->printed == 0)
     {
       printf ("%*snone\n", (int) indent, "");
       return;
@@ -224,10 +237,10 @@ vr_table_print (const VrTable *table, guint indent)
   g_autofree glong *widths = g_new (glong, table->n_columns);
   for (guint column = 0; column < table->n_columns; column++)
     widths[column] = column_width (table, column);
-  for (guint i = 0; i < table->cells->len; i++)
+  for (; table->printed < table->cells->len; table->printed++)
     {
-      guint column = i % table->n_columns;
-      const char *cell = table->cells->pdata[i];
+      guint column = table->printed % table->n_columns;
+      const char *cell = table->cells->pdata[table->printed];
       gboolean last = column + 1 == table->n_columns;
       printf ("%*s%s", column == 0 ? (int) indent : 0, "", cell);
       if (last)
@@ -246,4 +259,24 @@ vr_show_json (GVariant *value)
   g_autoptr (JsonNode) node = json_gvariant_serialize (owned);
   g_autofree char *text = json_to_string (node, TRUE);
   puts (text);
+}
+
+void
+vr_show_json_line (GVariant *value)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+  g_autoptr (JsonNode) node = json_gvariant_serialize (owned);
+  g_autofree char *text = json_to_string (node, FALSE);
+  puts (text);
+}
+
+void
+vr_show_names (GVariant *items)
+{
+  for (gsize i = 0; i < g_variant_n_children (items); i++)
+    {
+      g_autoptr (GVariant) item = g_variant_get_child_value (items, i);
+      g_autofree char *name = vr_show_text (vr_item_text (item, "name", ""));
+      puts (name);
+    }
 }

@@ -25,6 +25,15 @@ char *vr_show_duration (gint64 span_us);             /* the two largest units: "
 char *vr_show_guest_state (GVariant *guest);         /* its state, and the host that it is leaving for */
 char *vr_show_tunnel (GVariant *host, gint64 now_us); /* how the tunnel to that host is */
 
+/* ---- colours ---- */
+
+/*
+ * What begins a colour, and VR_PLAIN what ends it: "" where stdout is no terminal, or the environment says NO_COLOR or TERM=dumb. (transfer
+ * none)
+ */
+typedef enum { VR_PLAIN, VR_GOOD, VR_WARN, VR_BAD, VR_DIM, VR_BOLD } VrColour;
+const char *vr_show_colour (VrColour colour);
+
 /* ---- tables ---- */
 
 /* Columns as wide as their widest cell; the first row is the headings. */
@@ -35,10 +44,12 @@ void     vr_table_free (VrTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrTable, vr_table_free)
 
 void vr_table_add (VrTable *table, const char *cell, ...) G_GNUC_NULL_TERMINATED; /* as many as headings; made printable */
-void vr_table_print (const VrTable *table, guint indent);                         /* "none" in place of no rows */
+void vr_table_print (VrTable *table, guint indent);                               /* "none" in place of no rows; a second time only what was added since */
 
 /* ---- JSON ---- */
 
-void vr_show_json (GVariant *value); /* pretty-printed, a{sv} as objects; takes a floating reference */
+void vr_show_json (GVariant *value);      /* pretty-printed, a{sv} as objects; takes a floating reference */
+void vr_show_json_line (GVariant *value); /* likewise, in one line */
+void vr_show_names (GVariant *items);     /* the key "name" of each a{sv}, one a line */
 
 G_END_DECLS

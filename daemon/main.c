@@ -23,6 +23,7 @@
 
 #define EXIT_USAGE 2
 #define READY_GRACE_S 15
+#define FLUSH_GRACE_MS 1000 /* for the answer on the bus, and what charon has to be told */
 
 typedef struct {
   char    *config;
@@ -53,6 +54,12 @@ on_stop (gpointer data)
   vr_service_stopping (daemon->service);
   g_main_loop_quit (daemon->loop);
   return G_SOURCE_CONTINUE;
+}
+
+static void
+on_flushed (VrRelay *relay, gpointer data)
+{
+  g_timeout_add (FLUSH_GRACE_MS, on_stop, data);
 }
 
 static void
@@ -170,6 +177,7 @@ run (const char *config_file, GError **error)
   if (daemon.config == NULL || !daemon_make (&daemon, error) || !daemon_start (&daemon, error))
     return FALSE;
 
+  g_signal_connect (daemon.relay, "flushed", G_CALLBACK (on_flushed), &daemon);
   g_unix_signal_add (SIGTERM, on_stop, &daemon);
   g_unix_signal_add (SIGINT, on_stop, &daemon);
   g_unix_signal_add (SIGHUP, on_reload, &daemon);

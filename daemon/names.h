@@ -19,6 +19,7 @@
 #define VR_BUS_NAME "org.virtrelay1"
 #define VR_BUS_PATH "/org/virtrelay1"
 #define VR_BUS_ERROR_UNKNOWN_GUEST "org.virtrelay1.Error.UnknownGuest"
+#define VR_BUS_ERROR_UNKNOWN_HOST "org.virtrelay1.Error.UnknownHost"
 #define VR_BUS_ERROR_FAILED "org.virtrelay1.Error.Failed"
 
 /* <metadata> of a guest: <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1" .../> */

@@ -51,6 +51,7 @@ struct _VrRelay {
   gboolean        log_ready;
   gboolean        virt_known; /* libvirt said at least once what runs here */
   gboolean        virt_away, is_ready;
+  gboolean        flushed;    /* for good: nothing is planned any more */
 };
 
 /* relay.c */

@@ -148,3 +148,11 @@ vr_relay_troubles (VrRelay *self)
   g_ptr_array_sort (troubles, compare_strings);
   return troubles;
 }
+
+VrExplanation *
+vr_relay_explain (VrRelay *self, const char *whom, const char *from, GError **error)
+{
+  g_autoptr (VrFacts) facts = vr_relay_facts_new (self);
+
+  return vr_explain (facts, self->plan, whom, from, error);
+}

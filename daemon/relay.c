@@ -23,7 +23,7 @@
 
 G_DEFINE_FINAL_TYPE (VrRelay, vr_relay, G_TYPE_OBJECT)
 
-enum { CHANGED, READY, N_SIGNALS };
+enum { CHANGED, READY, FLUSHED, N_SIGNALS };
 static guint signals[N_SIGNALS];
 
 void
@@ -103,6 +103,8 @@ vr_relay_reconcile (VrRelay *self)
   gpointer       local;
 
   g_clear_handle_id (&self->idle, g_source_remove);
+  if (self->flushed)
+    return;
   /* Half of the log, or no word from libvirt yet: to take away what is not known of would cut traffic that is right. */
   if (!self->log_ready || !self->virt_known)
     {
@@ -367,6 +369,7 @@ vr_relay_class_init (VrRelayClass *class)
   G_OBJECT_CLASS (class)->dispose = vr_relay_dispose;
   G_OBJECT_CLASS (class)->finalize = vr_relay_finalize;
   signals[CHANGED] = g_signal_new ("changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  signals[FLUSHED] = g_signal_new ("flushed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[READY] = g_signal_new ("ready", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
@@ -408,6 +411,21 @@ vr_relay_stop (VrRelay *self)
   g_clear_handle_id (&self->tick, g_source_remove);
   g_clear_handle_id (&self->retry, g_source_remove);
   vr_relay_path_stop (self);
+}
+
+gboolean
+vr_relay_flush (VrRelay *self, GError **error)
+{
+  g_autoptr (VrPlan) nothing = vr_plan_new ();
+  gboolean           done;
+
+  g_message ("flushing: everything of virt-relay's is taken away");
+  vr_relay_stop (self);
+  self->flushed = TRUE;
+  vr_tunnels_want (self->tunnels, nothing->tunnels);
+  done = vr_kernel_flush (self->kernel, error);
+  g_signal_emit (self, signals[FLUSHED], 0);
+  return done;
 }
 
 VrLog *

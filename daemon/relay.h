@@ -9,6 +9,7 @@
 #include "config.h"
 #include "kernel/kernel.h"
 #include "log/log.h"
+#include "model/explain.h"
 #include "tunnel/tunnels.h"
 #include "virt/hook-listener.h"
 #include "virt/virt.h"
@@ -35,14 +36,22 @@ typedef struct {
 #define VR_TYPE_RELAY (vr_relay_get_type ())
 G_DECLARE_FINAL_TYPE (VrRelay, vr_relay, VR, RELAY, GObject)
 
-/* Signals: "changed" () something that a view shows is different; "ready" () the first reconcile is done. All parts are kept. */
+/* Signals: "changed" () something that a view shows is different; "ready" () the first reconcile is done; "flushed" () vr_relay_flush() was called. All parts are kept. */
 VrRelay *vr_relay_new (const VrConfig *config, VrKernel *kernel, VrLog *log, VrTunnels *tunnels, VrVirt *virt, VrHookListener *hooks);
 void     vr_relay_start (VrRelay *relay);
 void     vr_relay_stop (VrRelay *relay); /* the kernel, the SAs and the log stay as they are: traffic goes on */
 
+/*
+ * Takes everything of virt-relay's out of the kernel, and the tunnels down, for good: this relay plans nothing any more, and its daemon has to
+ * end. FALSE: something could not be taken away, the rest is.
+ */
+gboolean vr_relay_flush (VrRelay *relay, GError **error);
+
 GPtrArray  *vr_relay_guests (VrRelay *relay);   /* of VrGuestView (g_free), valid until the main loop runs again */
 GPtrArray  *vr_relay_hosts (VrRelay *relay);    /* of VrHostView (g_free), likewise */
 GPtrArray  *vr_relay_troubles (VrRelay *relay); /* of char*: what is not as it should be, each with its cure */
+/* As vr_explain(), of the plan that was applied last. What it says of a record is valid until the main loop runs again. */
+VrExplanation *vr_relay_explain (VrRelay *relay, const char *whom, const char *from, GError **error);
 VrLog      *vr_relay_log (VrRelay *relay);
 VrKernel   *vr_relay_kernel (VrRelay *relay);
 

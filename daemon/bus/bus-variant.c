@@ -182,6 +182,62 @@ vr_bus_texts_variant (GPtrArray *texts)
   return texts_variant ((gpointer const *) texts->pdata, texts->len);
 }
 
+/* ---- explanations ---- */
+
+static void
+add_flag (GVariantBuilder *builder, const char *key, gboolean flag)
+{
+  g_variant_builder_add (builder, "{sv}", key, g_variant_new_boolean (flag));
+}
+
+static GVariant *
+hop_variant (const VrHop *hop)
+{
+  GVariantBuilder builder;
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  add_text (&builder, "host", hop->host);
+  add_text (&builder, "role", hop->role);
+  add_text (&builder, "does", hop->does);
+  add_text (&builder, "in", hop->in);
+  add_text (&builder, "out", hop->out);
+  add_text (&builder, "next", hop->next);
+  add_text (&builder, "tunnel", hop->tunnel);
+  add_text (&builder, "rule", hop->rule);
+  add_text (&builder, "route", hop->route);
+  add_text (&builder, "filter", hop->filter);
+  add_text (&builder, "why", hop->why);
+  add_flag (&builder, "verified", hop->verified);
+  return g_variant_builder_end (&builder);
+}
+
+static GVariant *
+way_variant (const VrWay *way)
+{
+  GVariantBuilder builder;
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  add_flag (&builder, "direct", way->direct);
+  add_flag (&builder, "back", way->back);
+  add_text (&builder, "source", way->source);
+  add_text (&builder, "destination", way->destination);
+  add_text (&builder, "outcome", vr_outcome_to_string (way->outcome));
+  g_variant_builder_add (&builder, "{sv}", "hops", array_variant (way->hops, (ItemVariant) hop_variant));
+  return g_variant_builder_end (&builder);
+}
+
+GVariant *
+vr_bus_explanation_variant (const VrExplanation *explanation)
+{
+  GVariantBuilder builder;
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  add_text (&builder, "address", explanation->address);
+  add_text (&builder, "from", explanation->from);
+  add_text (&builder, "from_address", explanation->from_address);
+  if (explanation->record != NULL)
+    g_variant_builder_add (&builder, "{sv}", "record", vr_bus_record_variant (explanation->record));
+  g_variant_builder_add (&builder, "{sv}", "ways", array_variant (explanation->ways, (ItemVariant) way_variant));
+  return g_variant_builder_end (&builder);
+}
+
 GPtrArray *
 vr_bus_select_records (GPtrArray *records, const char *guest, guint newest)
 {

@@ -15,6 +15,8 @@ GVariant *vr_bus_guest_variant (const VrGuestView *view);
 GVariant *vr_bus_host_variant (const VrHostView *view);
 GVariant *vr_bus_counter_variant (const VrCounter *counter);
 
+GVariant *vr_bus_explanation_variant (const VrExplanation *explanation);
+
 /* aa{sv}: of VrGuestView by name, of VrHostView by name, of VrRecord and VrCounter in the array's order. */
 GVariant *vr_bus_guests_variant (GPtrArray *views);
 GVariant *vr_bus_hosts_variant (GPtrArray *views);

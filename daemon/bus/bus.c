@@ -199,6 +199,33 @@ on_counters (VrBusService *service, GDBusMethodInvocation *invocation, VrBus *bu
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+static gboolean
+on_explain (VrBusService *service, GDBusMethodInvocation *invocation, const char *whom, const char *from, VrBus *bus)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrExplanation) explanation = vr_relay_explain (bus->relay, whom, from, &error);
+  if (explanation != NULL)
+    vr_bus_service_complete_explain (service, invocation, vr_bus_explanation_variant (explanation));
+  else
+    g_dbus_method_invocation_return_dbus_error (invocation,
+                                                g_error_matches (error, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND)
+                                                  ? VR_BUS_ERROR_UNKNOWN_HOST
+                                                  : VR_BUS_ERROR_UNKNOWN_GUEST,
+                                                error->message);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_flush (VrBusService *service, GDBusMethodInvocation *invocation, VrBus *bus)
+{
+  g_autoptr (GError) error = NULL;
+  if (vr_relay_flush (bus->relay, &error))
+    vr_bus_service_complete_flush (service, invocation);
+  else
+    g_dbus_method_invocation_return_dbus_error (invocation, VR_BUS_ERROR_FAILED, error->message);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
 /* ---- what the relay says ---- */
 
 static void
@@ -285,6 +312,8 @@ vr_bus_init (VrBus *bus)
   g_signal_connect (bus->service, "handle-hosts", G_CALLBACK (on_hosts), bus);
   g_signal_connect (bus->service, "handle-log", G_CALLBACK (on_log), bus);
   g_signal_connect (bus->service, "handle-counters", G_CALLBACK (on_counters), bus);
+  g_signal_connect (bus->service, "handle-flush", G_CALLBACK (on_flush), bus);
+  g_signal_connect (bus->service, "handle-explain", G_CALLBACK (on_explain), bus);
 }
 
 VrBus *

@@ -146,6 +146,23 @@ test_host_self (void)
 }
 
 static void
+test_explanation (void)
+{
+  VrHop          hop = { .host = (char *) "h2", .does = (char *) "sends", .out = (char *) "vr-h1", .verified = TRUE };
+  VrWay          way = { .back = TRUE, .source = (char *) "10.9.2.1", .outcome = VR_UNKNOWN };
+  VrExplanation  explanation = { .address = (char *) "10.9.1.7", .from = (char *) "h2" };
+  way.hops = g_ptr_array_new ();
+  g_ptr_array_add (way.hops, &hop);
+  explanation.ways = g_ptr_array_new ();
+  g_ptr_array_add (explanation.ways, &way);
+  assert_variant (vr_bus_explanation_variant (&explanation),
+                  "{'address': <'10.9.1.7'>, 'from': <'h2'>, 'ways': <[{'direct': <false>, 'back': <true>, 'source': <'10.9.2.1'>, "
+                  "'outcome': <'is not known'>, 'hops': <[{'host': <'h2'>, 'does': <'sends'>, 'out': <'vr-h1'>, 'verified': <true>}]>}]>}");
+  g_ptr_array_unref (explanation.ways);
+  g_ptr_array_unref (way.hops);
+}
+
+static void
 test_counter (void)
 {
   char name[] = "relay4 10.9.1.100";
@@ -317,6 +334,7 @@ main (int argc, char **argv)
   g_test_add_func ("/bus-variant/host/down", test_host_down);
   g_test_add_func ("/bus-variant/host/self", test_host_self);
   g_test_add_func ("/bus-variant/counter", test_counter);
+  g_test_add_func ("/bus-variant/explanation", test_explanation);
   g_test_add_func ("/bus-variant/list/guests-sorted", test_guests_sorted);
   g_test_add_func ("/bus-variant/list/hosts-sorted", test_hosts_sorted);
   g_test_add_func ("/bus-variant/list/empty", test_empty_lists);

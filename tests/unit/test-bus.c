@@ -65,6 +65,33 @@ vr_relay_troubles (VrRelay *relay)
   return troubles;
 }
 
+VrExplanation *
+vr_relay_explain (VrRelay *relay, const char *whom, const char *from, GError **error)
+{
+  VrExplanation *explanation;
+  if (!g_str_equal (whom, "d") || g_str_equal (from, "h9"))
+    {
+      g_set_error (error, G_IO_ERROR, g_str_equal (from, "h9") ? G_IO_ERROR_HOST_NOT_FOUND : G_IO_ERROR_NOT_FOUND, "not known");
+      return NULL;
+    }
+  explanation = g_new0 (VrExplanation, 1);
+  explanation->record = the_record;
+  explanation->from = g_strdup (from);
+  explanation->ways = g_ptr_array_new ();
+  return explanation;
+}
+
+static gboolean was_flushed, flush_fails;
+
+gboolean
+vr_relay_flush (VrRelay *relay, GError **error)
+{
+  was_flushed = TRUE;
+  if (flush_fails)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "nft said no");
+  return !flush_fails;
+}
+
 VrLog *
 vr_relay_log (VrRelay *relay)
 {
@@ -299,6 +326,40 @@ test_log_unknown (World *world, gconstpointer data)
 }
 
 static void
+assert_explain_fails (GDBusConnection *caller, const char *whom, const char *from, const char *expected)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_null (call_ours (caller, "Explain", g_variant_new ("(ss)", whom, from), &error));
+  g_autofree char *name = g_dbus_error_get_remote_error (error);
+  g_assert_cmpstr (name, ==, expected);
+}
+
+static void
+test_explain (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  the_record->epoch = 0;
+  assert_answers (caller, "Explain", g_variant_new ("(ss)", "d", "h2"),
+                  "({'from': <'h2'>, 'record': <" RECORD REST "}>, 'ways': <@aa{sv} []>},)");
+  assert_explain_fails (caller, "e", "", VR_BUS_ERROR_UNKNOWN_GUEST);
+  assert_explain_fails (caller, "d", "h9", VR_BUS_ERROR_UNKNOWN_HOST);
+}
+
+static void
+test_flush (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  g_autoptr (GError) error = NULL;
+  was_flushed = flush_fails = FALSE;
+  assert_answers (caller, "Flush", NULL, "()");
+  g_assert_true (was_flushed);
+  flush_fails = TRUE;
+  g_assert_null (call_ours (caller, "Flush", NULL, &error));
+  g_autofree char *name = g_dbus_error_get_remote_error (error);
+  g_assert_cmpstr (name, ==, VR_BUS_ERROR_FAILED);
+}
+
+static void
 test_counters (World *world, gconstpointer data)
 {
   g_autoptr (GDBusConnection) caller = start (world);
@@ -478,6 +539,8 @@ main (int argc, char **argv)
   ADD ("hosts", test_hosts);
   ADD ("log", test_log);
   ADD ("log-unknown", test_log_unknown);
+  ADD ("explain", test_explain);
+  ADD ("flush", test_flush);
   ADD ("counters", test_counters);
   ADD ("counters-fail", test_counters_fail);
   ADD ("properties", test_constant_properties);

@@ -118,15 +118,23 @@ world_here (World *world)
   g_hash_table_replace (world->here, here->uuid, here);
 }
 
-static inline VrPlan *
-world_plan (World *world, const char *self)
+/* What `self` knows; the world owns it */
+static inline VrFacts
+world_facts (World *world, const char *self)
 {
-  VrFacts facts = { .self = self, .bridge = "br0", .book = world->book, .here = world->here, .tunnels = world->tunnels,
-                    .macs = world->macs, .asked = world->asked, .direct = world->direct, .threshold = 10,
-                    .answers = world->answers, .sought = world->sought, .waited = world->waited };
   static char mac[] = "02:00:00:00:0?:01";
 
   mac[13] = self[1];
   g_hash_table_replace (world->macs, (gpointer) "br0", mac);
+  return (VrFacts) { .self = self, .bridge = "br0", .book = world->book, .here = world->here, .tunnels = world->tunnels,
+                     .macs = world->macs, .asked = world->asked, .direct = world->direct, .threshold = 10,
+                     .answers = world->answers, .sought = world->sought, .waited = world->waited };
+}
+
+static inline VrPlan *
+world_plan (World *world, const char *self)
+{
+  VrFacts facts = world_facts (world, self);
+
   return vr_plan_make (&facts);
 }
