@@ -459,6 +459,18 @@ test_spool_cannot_be_written (Scratch *scratch, gconstpointer data)
   assert_loses (scratch, scratch->spool);
 }
 
+/* Installed, and the daemon never ran: nothing is written, and nothing said. */
+static void
+test_never_ran (Scratch *scratch, gconstpointer data)
+{
+  g_autofree char *spool = scratch->spool;
+
+  scratch->spool = g_build_filename (spool, "spool", NULL); /* in a folder that is not there */
+  g_autofree char *said = run (scratch, "d", "start", XML);
+  g_assert_true (*said == '\0' || strstr (said, "is slow") != NULL);
+  g_assert_false (g_file_test (spool, G_FILE_TEST_EXISTS));
+}
+
 static void
 test_spool_is_full (Scratch *scratch, gconstpointer data)
 {
@@ -605,6 +617,7 @@ main (int argc, char **argv)
   ADD ("/hook/spool/daemon-reads-nothing", test_daemon_reads_nothing);
   ADD ("/hook/spool/sorts-by-time", test_spool_sorts_by_time);
   ADD ("/hook/spool/cannot-be-written", test_spool_cannot_be_written);
+  ADD ("/hook/spool/never-ran", test_never_ran);
   ADD ("/hook/spool/full", test_spool_is_full);
   ADD ("/hook/drop/arguments", test_arguments);
   ADD ("/hook/drop/line-break-in-name", test_line_break_in_name);

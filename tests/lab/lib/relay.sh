@@ -55,7 +55,7 @@ relay_off() { each host_relay_off; }
 host_relay_on() {
   local root
   root=$(root_of "$1")
-  if [ -e "$root/run/hooks-off/virt-relay" ]; then
+  if [ -L "$root/run/hooks-off/virt-relay" ]; then
     mv "$root/run/hooks-off/virt-relay" "$root$HOOKS/"
   fi
   relay_config "$1"
@@ -67,7 +67,7 @@ host_relay_off() {
   root=$(root_of "$1")
   stop_relay "$1"
   mkdir -p "$root/run/hooks-off"
-  if [ -e "$root$HOOKS/virt-relay" ]; then
+  if [ -L "$root$HOOKS/virt-relay" ]; then
     mv "$root$HOOKS/virt-relay" "$root/run/hooks-off/"
   fi
 }
