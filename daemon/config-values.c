@@ -368,6 +368,12 @@ vr_config_read_seconds (const char *text, gpointer field, GError **error)
 }
 
 gboolean
+vr_config_read_mebibytes (const char *text, gpointer field, GError **error)
+{
+  return read_number (text, "MiB", 1, VR_CONFIG_MAX_MEBIBYTES, field, error);
+}
+
+gboolean
 vr_config_read_mtu (const char *text, gpointer field, GError **error)
 {
   return read_number (text, "bytes", VR_CONFIG_MIN_MTU, VR_CONFIG_MAX_MTU, field, error);

@@ -16,6 +16,7 @@ G_BEGIN_DECLS
 #define VR_CONFIG_MAX_SECONDS 3600
 #define VR_CONFIG_MIN_MTU 1280 /* IPv6's, RFC 8200 section 5 */
 #define VR_CONFIG_MAX_MTU 9000
+#define VR_CONFIG_MAX_MEBIBYTES 4096
 #define VR_CONFIG_MAX_THRESHOLD 1000000
 
 typedef gboolean (*VrConfigRead) (const char *text, gpointer field, GError **error);
@@ -38,6 +39,7 @@ gboolean vr_config_read_esp_proposals (const char *text, gpointer field, GError 
 gboolean vr_config_read_seconds (const char *text, gpointer field, GError **error);       /* guint: 1 to VR_CONFIG_MAX_SECONDS */
 gboolean vr_config_read_mtu (const char *text, gpointer field, GError **error);           /* guint: bytes */
 gboolean vr_config_read_direct (const char *text, gpointer field, GError **error);        /* VrDirect */
+gboolean vr_config_read_mebibytes (const char *text, gpointer field, GError **error);     /* guint: 1 to VR_CONFIG_MAX_MEBIBYTES */
 gboolean vr_config_read_threshold (const char *text, gpointer field, GError **error);     /* guint: packets */
 
 G_END_DECLS

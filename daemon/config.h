@@ -40,6 +40,7 @@ typedef struct {
   guint   confirm_after_s;                 /* default 5: after which it does so without answers */
   /* [migration] */
   guint   intent_timeout_s;                /* default 10: an announced guest of which libvirt here knows nothing is withdrawn */
+  guint   queue_memory_mib;                /* default 64: that the queue of a tap may take while its guest comes */
 } VrConfig; /* not to be changed once loaded */
 
 /*

@@ -26,6 +26,7 @@ vr_relay_facts_new (VrRelay *self)
   facts->macs = vr_kernel_macs (self->kernel);
   facts->asked = g_hash_table_ref (self->asked);
   vr_relay_path_fill (self, facts);
+  vr_relay_queue_fill (self, facts);
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &local))
     if (local->here != NULL && local->presence != VR_PRESENCE_ABSENT && local->presence != VR_PRESENCE_HANDED_OVER)
@@ -43,6 +44,7 @@ vr_relay_facts_free (VrFacts *facts)
   g_hash_table_unref (facts->answers);
   g_hash_table_unref (facts->sought);
   g_hash_table_unref (facts->waited);
+  g_hash_table_unref (facts->settling);
   g_free (facts);
 }
 

@@ -44,6 +44,8 @@ struct _VrRelay {
   GHashTable     *direct;    /* set of "INTERFACE ADDRESS": paths of the last plan that are direct */
   guint           path_look, path_wait; /* sources: look again; something was waited for */
   gboolean        path_known; /* looked once */
+  GHashTable     *rates;     /* tap -> packets that it gets: relay-queue.c's */
+  guint           queue_wait, rate_wait; /* sources: a queue can be put back; a rate is measured again */
   GHashTable     *troubles;  /* what it is about -> what to say */
   VrPlan         *plan;      /* applied last */
   guint           idle, tick;
@@ -82,6 +84,13 @@ void vr_relay_path_look (VrRelay *self); /* reads the counters */
 void vr_relay_path_fill (VrRelay *self, VrFacts *facts);
 void vr_relay_path_watch (VrRelay *self); /* after a new plan */
 void vr_relay_path_stop (VrRelay *self);
+
+/* relay-queue.c: what the plan has to know of taps' queues */
+void vr_relay_queue_fill (VrRelay *self, VrFacts *facts);
+void vr_relay_queue_watch (VrRelay *self); /* after a new plan */
+void vr_relay_queue_stop (VrRelay *self);
+void vr_relay_rates_sample (VrRelay *self); /* now and then */
+void vr_relay_rates_fill (VrRelay *self, VrRecord *leaving); /* how much comes to each NIC, before the record is shared */
 
 /* relay-flip.c: the switchover */
 void     vr_relay_prepare_flip (VrRelay *self, VrLocal *local);

@@ -129,6 +129,7 @@ vr_relay_reconcile (VrRelay *self)
   log_changes (changes);
   watch_for_asking (self);
   vr_relay_path_watch (self);
+  vr_relay_queue_watch (self);
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, &local))
     vr_relay_prepare_flip (self, local);
@@ -178,6 +179,8 @@ vr_relay_write (VrRelay *self, VrRecord *record)
   g_autoptr (GError) error = NULL;
 
   record->time_us = g_get_real_time ();
+  if (record->state == VR_STATE_LEAVING)
+    vr_relay_rates_fill (self, record);
   vr_log_append_async (self->log, record, NULL, on_appended, NULL);
   say_record (record);
   if (!vr_book_add_record (self->book, record, &error) && error != NULL)
@@ -312,6 +315,7 @@ on_tick (gpointer data)
 {
   check_forwarding (data);
   vr_relay_look_for_addresses (data);
+  vr_relay_rates_sample (data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -327,6 +331,7 @@ vr_relay_init (VrRelay *self)
   self->answers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->sought = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->direct = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->rates = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->cancellable = g_cancellable_new ();
 }
@@ -357,6 +362,7 @@ vr_relay_finalize (GObject *object)
   g_hash_table_unref (self->answers);
   g_hash_table_unref (self->sought);
   g_hash_table_unref (self->direct);
+  g_hash_table_unref (self->rates);
   g_hash_table_unref (self->troubles);
   g_object_unref (self->cancellable);
   vr_book_free (self->book);
@@ -411,6 +417,7 @@ vr_relay_stop (VrRelay *self)
   g_clear_handle_id (&self->tick, g_source_remove);
   g_clear_handle_id (&self->retry, g_source_remove);
   vr_relay_path_stop (self);
+  vr_relay_queue_stop (self);
 }
 
 gboolean

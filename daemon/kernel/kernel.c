@@ -8,7 +8,7 @@
  *
  * The order of one apply: sysctls; what may pass the filter; entries, routes and rules that are added or change in place;
  * removals, in the opposite order; sysctls back. So a packet never finds a rule without its routes, or a route without
- * its neighbour, and what must not leave in clear is refused before a route could lead it out.
+ * its neighbour, what is relayed finds the tap's queue long enough, and what must not leave in clear is refused before a route could lead it out.
  *
  * Three things are of use beyond a plan and are read from notifications: the links, whether somebody else changed what is
  * ours, and whether a prepared switch is still good. What matters is passed on as one "changed" signal for all within 20
@@ -236,6 +236,7 @@ announce (VrKernel *kernel, GPtrArray *wanted, VrTrouble *trouble)
 static void
 compute (VrSync *sync, const VrPlan *plan)
 {
+  vr_sync_queues (sync, plan->queues);
   vr_sync_forwardings (sync, plan->forwardings);
   vr_sync_neighbours (sync, plan->neighbours);
   vr_sync_routes (sync, plan->routes);
@@ -257,6 +258,7 @@ bring_about (VrKernel *kernel, const VrPlan *plan, GPtrArray *changes, VrTrouble
   vr_rtnl_run (kernel->rtnl, removes, changes, trouble);
   vr_filter_remove (kernel->filter, plan->elements, changes, trouble);
   vr_sync_forwardings_done (&sync);
+  vr_sync_queues_done (&sync);
   vr_unsync_sysctls (&sync, plan->sysctls);
   save_state (kernel, trouble);
 }
@@ -341,6 +343,12 @@ GPtrArray *
 vr_kernel_counters (VrKernel *kernel, GError **error)
 {
   return vr_filter_counters (kernel->filter, error);
+}
+
+GHashTable *
+vr_kernel_taps (VrKernel *kernel, GError **error)
+{
+  return vr_taps_read (kernel->rtnl, error);
 }
 
 /* ---- the fast path, links ---- */

@@ -34,7 +34,7 @@ G_DECLARE_FINAL_TYPE (VrKernel, vr_kernel, VR, KERNEL, GObject)
 VrKernel *vr_kernel_new (GError **error);
 
 /*
- * Makes the kernel hold exactly the plan's routes, rules, neighbours, forwardings, elements and sysctls. Adds before it
+ * Makes the kernel hold exactly the plan's routes, rules, neighbours, forwardings, elements, sysctls and queues (these at least that long). Adds before it
  * removes; changes a route in place. One item that fails does not stop the others: all are tried, the first error is
  * returned, FALSE. What cannot be yet because its interface is missing is no error: it is applied when the interface is
  * there ("changed"); likewise a route's source that is not configured here. What somebody else put there and equals an
@@ -58,6 +58,14 @@ typedef struct {
 } VrCounter;
 void       vr_counter_free (VrCounter *counter);
 GPtrArray *vr_kernel_counters (VrKernel *kernel, GError **error); /* of VrCounter */
+
+/* What a tap counts. A packet counts as delivered when QEMU takes it, so what waits in the tap's queue is in neither. */
+typedef struct {
+  int     index;
+  guint32 queue;     /* its length, packets */
+  guint64 delivered, dropped;
+} VrTap;
+GHashTable *vr_kernel_taps (VrKernel *kernel, GError **error); /* of every link: name -> VrTap, (transfer full) */
 
 /*
  * The fast path: a switchover's route changes, built beforehand into one netlink buffer. vr_switch_commit() sends it and

@@ -107,6 +107,7 @@ link_from_message (const struct nlmsghdr *nlh)
   link->alias = attribute_string (tb[IFLA_IFALIAS]);
   link->master = tb[IFLA_MASTER] != NULL ? (int) mnl_attr_get_u32 (tb[IFLA_MASTER]) : 0;
   link->mtu = tb[IFLA_MTU] != NULL ? mnl_attr_get_u32 (tb[IFLA_MTU]) : 0;
+  link->queue = tb[IFLA_TXQLEN] != NULL ? mnl_attr_get_u32 (tb[IFLA_TXQLEN]) : 0;
   link->up = (header->ifi_flags & IFF_UP) != 0;
   read_info (link, tb[IFLA_LINKINFO]);
   return link;
@@ -143,7 +144,7 @@ char *
 vr_links_take (VrLinks *links, const struct nlmsghdr *nlh)
 {
   VrLink          *link = link_from_message (nlh);
-  const VrLink    *before;
+  VrLink          *before;
   g_autofree char *name = NULL;
 
   if (link == NULL)
@@ -155,6 +156,8 @@ vr_links_take (VrLinks *links, const struct nlmsghdr *nlh)
       put (links, link);
       return g_steal_pointer (&name);
     }
+  if (before != NULL)
+    before->queue = link->queue; /* of interest to us alone, no reason to look at everything again */
   link_free (link);
   if (nlh->nlmsg_type != RTM_DELLINK || before == NULL)
     return NULL;
@@ -214,6 +217,41 @@ vr_links_read (VrLinks *links, VrRtnl *rtnl, GError **error)
   g_hash_table_remove_all (links->by_index);
   return vr_rtnl_dump (rtnl, RTM_GETLINK, &header, sizeof header, take_dumped_link, links, error)
          && vr_links_read_addresses (links, rtnl, error);
+}
+
+/* ---- what they count ---- */
+
+static void
+take_counts (const struct nlmsghdr *nlh, gpointer data)
+{
+  const struct ifinfomsg *header = mnl_nlmsg_get_payload (nlh);
+  const struct nlattr    *tb[IFLA_STATS64 + 1];
+  struct rtnl_link_stats64 counts = { 0 };
+  VrTap *tap;
+
+  if (mnl_nlmsg_get_payload_len (nlh) < sizeof *header)
+    return;
+  vr_attributes (nlh, sizeof *header, tb, IFLA_STATS64);
+  if (tb[IFLA_IFNAME] == NULL || mnl_attr_validate (tb[IFLA_IFNAME], MNL_TYPE_NUL_STRING) < 0 || tb[IFLA_STATS64] == NULL)
+    return;
+  memcpy (&counts, mnl_attr_get_payload (tb[IFLA_STATS64]), MIN (sizeof counts, mnl_attr_get_payload_len (tb[IFLA_STATS64])));
+  tap = g_new0 (VrTap, 1);
+  tap->index = header->ifi_index;
+  tap->queue = tb[IFLA_TXQLEN] != NULL ? mnl_attr_get_u32 (tb[IFLA_TXQLEN]) : 0;
+  tap->delivered = counts.tx_packets;
+  tap->dropped = counts.tx_dropped;
+  g_hash_table_replace (data, attribute_string (tb[IFLA_IFNAME]), tap);
+}
+
+GHashTable *
+vr_taps_read (VrRtnl *rtnl, GError **error)
+{
+  g_autoptr (GHashTable) taps = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  struct ifinfomsg header = { .ifi_family = AF_UNSPEC };
+
+  if (!vr_rtnl_dump (rtnl, RTM_GETLINK, &header, sizeof header, take_counts, taps, error))
+    return NULL;
+  return g_steal_pointer (&taps);
 }
 
 /* ---- asking ---- */

@@ -16,6 +16,7 @@ typedef struct {
   int      master; /* index of the bridge that it is a port of, or 0 */
   guint32  if_id;  /* of an XFRM interface, else 0 */
   guint32  mtu;    /* bytes */
+  guint32  queue;  /* length of its transmit queue, packets */
   gboolean up;     /* administratively */
 } VrLink;
 
@@ -39,6 +40,8 @@ GPtrArray    *vr_links_all (const VrLinks *links); /* (transfer container) of co
 /* Is the address configured here and usable as a source (not tentative)? As of the last read. */
 gboolean      vr_links_has_address (const VrLinks *links, const char *address);
 gboolean      vr_links_is_numbered (const VrLinks *links, int index); /* has it an IPv4 address? As of the last read. */
+
+GHashTable   *vr_taps_read (VrRtnl *rtnl, GError **error); /* vr_kernel_taps() */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrLinks, vr_links_free)
 

@@ -126,6 +126,19 @@ vr_draft_announcement (VrDraft *draft, const char *address, const char *mac, con
 }
 
 void
+vr_draft_queue (VrDraft *draft, const char *dev, guint32 length)
+{
+  VrQueue *queue = g_new0 (VrQueue, 1);
+
+  queue->dev = g_strdup (dev);
+  queue->length = length;
+  if (is_new (draft, vr_queue_to_string (queue)))
+    g_ptr_array_add (draft->plan->queues, queue);
+  else
+    vr_queue_free (queue);
+}
+
+void
 vr_draft_path (VrDraft *draft, const char *address, const char *owner, gboolean direct)
 {
   VrPath *path = g_new0 (VrPath, 1);

@@ -26,6 +26,7 @@ void vr_draft_element (VrDraft *draft, VrNftFamily family, const char *set, char
 /* An element of one of the twin sets of table inet, SET4 and SET6; with `dev` its key is `"dev" . address`. */
 void vr_draft_address (VrDraft *draft, const char *set, const char *dev, const char *address);
 void vr_draft_sysctl (VrDraft *draft, const char *value, const char *format, const char *dev); /* '%' in the format: dev */
+void vr_draft_queue (VrDraft *draft, const char *dev, guint32 length);
 void vr_draft_path (VrDraft *draft, const char *address, const char *owner, gboolean direct);
 void vr_draft_announcement (VrDraft *draft, const char *address, const char *mac, const char *dev);
 

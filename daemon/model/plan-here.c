@@ -54,6 +54,31 @@ lead_to_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const char *
       }
 }
 
+#define QUEUE_LEAST 1000      /* what the kernel gives a tap */
+#define QUEUE_UNKNOWN 10000   /* where nobody measured how much comes */
+#define PAUSE_MS 500          /* libvirt lets QEMU stop a guest for 300 ms, and QEMU takes longer now and then */
+#define QUEUE_SAFETY 4        /* traffic comes in bursts, and a busy host takes longer */
+
+/*
+ * What reaches a guest's tap while QEMU has it stopped waits in the tap's queue. That is long enough before anything is relayed into
+ * it, and until the guest has read it; at the origin too, for what is given back after an abort.
+ */
+static void
+plan_queue (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const VrNic *record)
+{
+  const VrFacts *facts = draft->facts;
+  gboolean       settling = facts->settling != NULL && g_hash_table_contains (facts->settling, c->record->uuid);
+  guint64        length = QUEUE_UNKNOWN;
+
+  if (nic->tap == NULL || facts->queue_max == 0)
+    return;
+  if (!c->armed && c->target == NULL && c->record->state != VR_STATE_MOVED && !settling)
+    return;
+  if (record->rate > 0)
+    length = MAX ((guint64) record->rate * PAUSE_MS / 1000 * QUEUE_SAFETY, QUEUE_LEAST);
+  vr_draft_queue (draft, nic->tap, MIN (length, facts->queue_max));
+}
+
 static void
 plan_here_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const VrNic *record)
 {
@@ -67,6 +92,7 @@ plan_here_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const VrNi
       if (c->placed && !c->away && nic->bridge != NULL)
         vr_draft_announcement (draft, record->addresses[i], nic->mac, nic->bridge);
     }
+  plan_queue (draft, c, nic, record);
   vr_draft_element (draft, VR_NFT_INET, "bridge", g_strdup_printf ("\"%s\"", way_to (nic)));
   if (nic->bridge == NULL || nic->tap == NULL)
     return;

@@ -102,6 +102,13 @@ vr_sysctl_free (VrSysctl *sysctl)
 }
 
 void
+vr_queue_free (VrQueue *queue)
+{
+  g_free (queue->dev);
+  g_free (queue);
+}
+
+void
 vr_announcement_free (VrAnnouncement *announcement)
 {
   g_free (announcement->address);
@@ -185,6 +192,12 @@ vr_sysctl_to_string (const VrSysctl *sysctl)
 }
 
 char *
+vr_queue_to_string (const VrQueue *queue)
+{
+  return g_strdup_printf ("queue %s %u", queue->dev, queue->length);
+}
+
+char *
 vr_announcement_to_string (const VrAnnouncement *announcement)
 {
   return g_strdup_printf ("announce %s at %s on %s", announcement->address, announcement->mac, announcement->dev);
@@ -230,6 +243,7 @@ vr_plan_to_string (const VrPlan *plan)
   add_lines (lines, plan->forwardings, (char *(*) (gconstpointer)) vr_forwarding_to_string);
   add_lines (lines, plan->elements, (char *(*) (gconstpointer)) vr_element_to_string);
   add_lines (lines, plan->sysctls, (char *(*) (gconstpointer)) vr_sysctl_to_string);
+  add_lines (lines, plan->queues, (char *(*) (gconstpointer)) vr_queue_to_string);
   add_lines (lines, plan->announcements, (char *(*) (gconstpointer)) vr_announcement_to_string);
   add_lines (lines, plan->paths, (char *(*) (gconstpointer)) vr_path_to_string);
   g_ptr_array_sort (lines, compare_lines);
@@ -250,6 +264,7 @@ vr_plan_new (void)
   plan->forwardings = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_forwarding_free);
   plan->elements = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_element_free);
   plan->sysctls = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_sysctl_free);
+  plan->queues = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_queue_free);
   plan->announcements = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_announcement_free);
   plan->paths = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_path_free);
   return plan;
@@ -267,6 +282,7 @@ vr_plan_free (VrPlan *plan)
   g_ptr_array_unref (plan->forwardings);
   g_ptr_array_unref (plan->elements);
   g_ptr_array_unref (plan->sysctls);
+  g_ptr_array_unref (plan->queues);
   g_ptr_array_unref (plan->announcements);
   g_ptr_array_unref (plan->paths);
   g_free (plan);

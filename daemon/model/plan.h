@@ -41,6 +41,8 @@ typedef struct {
   GHashTable   *here;    /* uuid -> VrHere */
   GHashTable   *tunnels; /* set of the names of peers whose tunnel is up */
   GHashTable   *macs;    /* name of a bridge or tap -> its MAC, of those that exist */
+  GHashTable   *settling; /* set of the uuids of guests that came here a moment ago; NULL: none */
+  guint         queue_max; /* packets that a tap's queue may hold at most; 0: queues are left alone */
   GHashTable   *asked;   /* set of "BRIDGE ADDRESS": guests away from home asked for a neighbour there */
   /* the direct path */
   VrDirect      direct;
@@ -89,6 +91,11 @@ typedef struct { /* "sysctl net/ipv4/neigh/br0/proxy_delay = 0": kept, and the v
   char *path, *value;
 } VrSysctl;
 
+typedef struct { /* "queue vnet0 10000": the tap's queue takes at least so many packets; made as long as it was found when no longer wanted */
+  char   *dev;
+  guint32 length;
+} VrQueue;
+
 typedef struct { /* "announce 10.9.1.100 at 52:54:… on br0": a gratuitous ARP / unsolicited NA when it becomes true */
   char *address, *mac, *dev;
 } VrAnnouncement;
@@ -123,6 +130,7 @@ typedef struct {
   GPtrArray *forwardings;   /* of VrForwarding */
   GPtrArray *elements;      /* of VrElement */
   GPtrArray *sysctls;       /* of VrSysctl */
+  GPtrArray *queues;        /* of VrQueue */
   GPtrArray *announcements; /* of VrAnnouncement */
   GPtrArray *paths;         /* of VrPath */
 } VrPlan;
@@ -139,6 +147,7 @@ char *vr_neighbour_to_string (const VrNeighbour *neighbour);
 char *vr_forwarding_to_string (const VrForwarding *forwarding);
 char *vr_element_to_string (const VrElement *element);
 char *vr_sysctl_to_string (const VrSysctl *sysctl);
+char *vr_queue_to_string (const VrQueue *queue);
 char *vr_announcement_to_string (const VrAnnouncement *announcement);
 char *vr_tunnel_to_string (const VrTunnel *tunnel);
 char *vr_path_to_string (const VrPath *path);
@@ -150,9 +159,13 @@ void vr_neighbour_free (VrNeighbour *neighbour);
 void vr_forwarding_free (VrForwarding *forwarding);
 void vr_element_free (VrElement *element);
 void vr_sysctl_free (VrSysctl *sysctl);
+void vr_queue_free (VrQueue *queue);
 void vr_announcement_free (VrAnnouncement *announcement);
 void vr_tunnel_free (VrTunnel *tunnel);
 void vr_path_free (VrPath *path);
+
+/* Memory that a packet of an ordinary size takes in a tap's queue, bytes: what the kernel's allocator rounds 1500 and its own data up to. */
+#define VR_QUEUE_PACKET_BYTES 2304
 
 /* The key of `answers` and `waited`; free with g_free. */
 char   *vr_facts_key (const char *dev, const char *address);

@@ -220,6 +220,16 @@ add_sysctl (VrPlan *plan, char **words)
 }
 
 static void
+add_queue (VrPlan *plan, char **words)
+{
+  VrQueue *queue = g_new0 (VrQueue, 1);
+
+  queue->dev = g_strdup (words[1]);
+  queue->length = g_ascii_strtoull (words[2], NULL, 10);
+  g_ptr_array_add (plan->queues, queue);
+}
+
+static void
 add_announcement (VrPlan *plan, char **words)
 {
   VrAnnouncement *announcement = g_new0 (VrAnnouncement, 1);
@@ -247,6 +257,8 @@ add_line (VrPlan *plan, const char *line)
     add_element (plan, words, line);
   else if (g_str_equal (words[0], "sysctl"))
     add_sysctl (plan, words);
+  else if (g_str_equal (words[0], "queue"))
+    add_queue (plan, words);
   else if (g_str_equal (words[0], "announce"))
     add_announcement (plan, words);
   else

@@ -141,7 +141,8 @@ test_every_key (Files *files, gconstpointer data)
     "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\nca = {DIR}/ca.pem\n"
     "vici-socket = /run/other.vici\nproposals = aes256gcm16-prfsha256-x25519 default\nesp-proposals = aes128gcm16-x25519\n"
     "dpd-delay = 1\ntakeover-delay = 3600\nmtu = 8900\n[path]\ndirect = existing\nthreshold = 1\n"
-    "confirm-after = 60\n[migration]\nintent-timeout = 77\n");
+    "confirm-after = 60\n[migration]\nintent-timeout = 77\nqueue-memory = 4096\n");
+  g_assert_cmpuint (config->queue_memory_mib, ==, 4096);
   g_assert_cmpstr (config->host->name, ==, "alpha.example-1");
   assert_list (config->host->underlay, "192.0.2.1 2001:db8::1");
   assert_list (config->host->networks, "10.9.1.1/24 fd00:9:1::1/64");
@@ -388,6 +389,8 @@ static const Mistake mistakes[] = {
   /* [migration] */
   { "intent-timeout", LEAST "[migration]\nintent-timeout = -1\n",
     "test.conf: [migration] intent-timeout: \"-1\" is not a number of seconds from 1 to 3600" },
+  { "queue-memory", LEAST "[migration]\nqueue-memory = 0\n",
+    "test.conf: [migration] queue-memory: \"0\" is not a number of MiB from 1 to 4096" },
 };
 
 static void
@@ -540,7 +543,7 @@ test_manual_has_every_key (Files *files, gconstpointer data)
       g_test_message ("%s", key);
       g_assert_true (g_regex_match_simple (entry, manual, G_REGEX_MULTILINE, 0));
     }
-  g_assert_cmpuint (n, ==, 23);
+  g_assert_cmpuint (n, ==, 24);
 }
 
 #define ADD(path, function) g_test_add ("/config/" path, Files, NULL, files_set_up, function, files_tear_down)

@@ -92,6 +92,73 @@ test_armed (void)
 }
 
 static void
+rate_of_d (World *world, guint rate)
+{
+  ((VrNic *) vr_book_guest (world->book, D)->custody->nics->pdata[0])->rate = rate;
+}
+
+static void
+test_queue_without_a_rate (void)
+{
+  g_autoptr (World) world = announced ();
+  g_autoptr (VrPlan) target = NULL, origin = NULL;
+
+  world_here (world);
+  target = world_plan (world, "h3");
+  expect_line (target, "queue vnet0 10000");
+  origin = world_plan (world, "h1"); /* for what comes back after an abort */
+  expect_line (origin, "queue vnet0 10000");
+}
+
+static void
+test_queue_for_the_rate (void)
+{
+  g_autoptr (World) world = announced ();
+  g_autoptr (VrPlan) some = NULL, few = NULL, many = NULL;
+
+  world_here (world);
+  world_settle (world, "h1", VR_PRESENCE_LEAVING, FALSE);
+  rate_of_d (world, 3000);
+  some = world_plan (world, "h3");
+  expect_line (some, "queue vnet0 6000"); /* half a second, four times over */
+  rate_of_d (world, 10);
+  few = world_plan (world, "h3");
+  expect_line (few, "queue vnet0 1000");
+  rate_of_d (world, G_MAXINT);
+  many = world_plan (world, "h3");
+  expect_line (many, "queue vnet0 20000"); /* no more than the memory that is allowed */
+}
+
+static void
+test_queue_until_it_settled (void)
+{
+  g_autoptr (World) world = moved ();
+  g_autoptr (VrPlan) moved_here = NULL, running = NULL, settled = NULL;
+
+  world_here (world);
+  moved_here = world_plan (world, "h3");
+  expect_line (moved_here, "queue vnet0 10000");
+  world_settle (world, "h3", VR_PRESENCE_RUNNING, FALSE);
+  g_hash_table_add (world->settling, (gpointer) D);
+  running = world_plan (world, "h3");
+  expect_line (running, "queue vnet0 10000");
+  g_hash_table_remove_all (world->settling);
+  settled = world_plan (world, "h3");
+  expect_none (settled, "queue");
+}
+
+static void
+test_no_queue_at_rest (void)
+{
+  g_autoptr (World) world = at_home ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  world_here (world);
+  plan = world_plan (world, "h1");
+  expect_none (plan, "queue");
+}
+
+static void
 test_origin_relays (void)
 {
   g_autoptr (World) world = moved ();
@@ -315,6 +382,10 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/others-leave-it-alone", test_others_leave_it_alone);
   g_test_add_func ("/plan/intent-brings-the-tunnel-up", test_intent_brings_the_tunnel_up);
   g_test_add_func ("/plan/armed", test_armed);
+  g_test_add_func ("/plan/queue/without-a-rate", test_queue_without_a_rate);
+  g_test_add_func ("/plan/queue/for-the-rate", test_queue_for_the_rate);
+  g_test_add_func ("/plan/queue/until-it-settled", test_queue_until_it_settled);
+  g_test_add_func ("/plan/queue/none-at-rest", test_no_queue_at_rest);
   g_test_add_func ("/plan/origin-relays", test_origin_relays);
   g_test_add_func ("/plan/home-relays-for-good", test_home_relays_for_good);
   g_test_add_func ("/plan/target-delivers", test_target_delivers);
