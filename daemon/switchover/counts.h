@@ -16,17 +16,17 @@ typedef enum {
 const char *vr_switchover_way_to_string (VrSwitchoverWay way); /* "queues", "copies", "route only" */
 
 /*
- * Of one NIC, in frames. Every copy to the guest is either re-sent, not sent, or was older than what had to be:
- * to_guest = resent + not_sent + delivered.
+ * Of one NIC, in frames. Every frame to the guest's addresses since it was armed was re-sent, or was not sent for a reason, or QEMU had given it to
+ * the guest before: to_guest = resent + not_sent + delivered, once the guest was stopped.
  */
 typedef struct {
   char            tap[16], mac[18];
   VrSwitchoverWay way;
   char            reason[160]; /* why it is not VR_WAY_QUEUES; "" if it is */
   guint           queues;      /* that were read */
-  guint64         to_guest;    /* copies of frames to the guest's addresses since it was armed */
-  guint64         copies_lost; /* that found no room in the ring */
-  guint64         delivered;   /* copies that QEMU had taken for the guest by then */
+  guint64         to_guest;
+  guint64         delivered;
+  guint64         copies_lost; /* that found no room; if they were still in the tap's queue, they were read there and are in the other counts */
   guint64         drained;     /* frames read from QEMU's queues, of any kind */
   guint64         drained_other; /* of these, frames to none of the guest's addresses (ARP, ND, multicast): not sent anywhere */
   guint64         swallowed;   /* re-sent although they were no longer in a queue: QEMU may have dropped or kept them; duplicated at worst */

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What has to go after the guest? All frames to it, in order, from the first that QEMU did not give to it.
+ *
+ * Which is that? What is left in a queue of the tap when QEMU has stopped was not given. But QEMU itself takes up to two frames off each queue
+ * around a stop, and keeps or drops them: one while it waits for the CPUs, before the time that it says it stopped, and one after. They are the
+ * two directly before the first that is left. So the tap is read until it is empty, and what was read says where among the copies, which are of
+ * everything, to begin: two before the first that was read, if they are not older than AROUND_STOP. From there on the copies are sent,
+ * because they have what QEMU swallowed in between, too. At worst two frames a queue arrive twice.
+ *
+ * A tap with several queues has a lane of copies for each (the kernel's choice of the queue is in the socket's filter), because "directly
+ * before" holds within a queue. Lanes are sent in the order of time. A queue's lane is found by its frames.
+ *
+ * Nothing was left in a queue: then only the last two of its lane can have been swallowed.
+ *
+ * The copies may have holes, when the memory was full. What was read from the queue and has no copy is then sent itself. What was read and is
+ * older than all copies, while nothing was ever lost or trimmed, was in the tap before the migration was heard of (the guest was paused): it is
+ * not sent.
+ *
+ * Without QEMU's queues there are the copies alone: from MARGIN before the stop on.
+ */
+#include "port.h"
+
+#include "copies.h"
+#include "queues.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define AROUND_STOP_NS (50 * G_GINT64_CONSTANT (1000000))
+#define RESTORE_MS 1000
+#define MARGIN_NS (5 * G_GINT64_CONSTANT (1000000))
+
+enum {
+  SWALLOWED = 2,             /* frames a queue */
+  MAX_LANES = 16,            /* more queues share the last one */
+  ARENA = 2 * 1024 * 1024,   /* bytes of frames read in one pass */
+  MAX_DRAINED = 4096,        /* frames, likewise */
+};
+
+typedef struct {
+  guint32 offset, len;       /* in the arena, from the Ethernet header on */
+  guint16 queue;
+  gboolean to_guest;
+  struct virtio_net_hdr header;
+} Drained;
+
+typedef struct {
+  VrCopies *copies;
+  guint     before, after;   /* how many there were before and after the tap was read */
+  guint     start;           /* the first to be sent */
+  gboolean  found;
+} Lane;
+
+struct _VrPort {
+  VrSwitchoverNic counts;
+  VrAddresses    *addresses;
+  VrOutlet       *tunnel;
+  VrOutlet       *into_tap;  /* NULL: packet sockets cannot be had */
+  int             tap_index;
+  VrQueues       *queues;    /* NULL: they cannot be had, or were let go */
+  Lane            lanes[MAX_LANES];
+  guint           n_lanes;
+  guint8         *arena;
+  gsize           used;
+  Drained        *drained;
+  guint           n_drained;
+  gboolean        begun;
+  gint64          since_ns;
+  struct ethhdr   link;      /* of what is pushed into the tap */
+};
+
+/* ---- before ---- */
+
+static void
+say_why (VrPort *port, VrSwitchoverWay way, GError **error)
+{
+  port->counts.way = way;
+  if (port->counts.reason[0] == '\0') /* the first thing that could not be had */
+    g_strlcpy (port->counts.reason, (*error)->message, sizeof port->counts.reason);
+  g_clear_error (error);
+}
+
+static gboolean
+make_lanes (VrPort *port, gsize memory, GError **error)
+{
+  guint queues = port->queues != NULL ? vr_queues_count (port->queues) : 1, lanes = CLAMP (queues, 1, MAX_LANES);
+
+  for (guint i = 0; i < lanes; i++)
+    {
+      port->lanes[i].copies = vr_copies_new (port->counts.tap, port->addresses, lanes == 1 ? VR_ANY_QUEUE : (int) i, i == lanes - 1,
+                                             memory / lanes, error);
+      if (port->lanes[i].copies == NULL)
+        return FALSE;
+      port->n_lanes++;
+    }
+  return TRUE;
+}
+
+static void
+set_mac (guint8 *mac, const char *text)
+{
+  for (guint i = 0; text != NULL && i < ETH_ALEN; i++)
+    mac[i] = g_ascii_strtoull (text + 3 * i, NULL, 16);
+}
+
+VrPort *
+vr_port_arm (const char *tap, const char *mac, const char *gateway_mac, const char *pid_file, VrAddresses *addresses, VrOutlet *tunnel,
+             gsize memory)
+{
+  VrPort *port = g_new0 (VrPort, 1);
+  GError *error = NULL;
+
+  g_strlcpy (port->counts.tap, tap, sizeof port->counts.tap);
+  g_strlcpy (port->counts.mac, mac, sizeof port->counts.mac);
+  port->addresses = addresses;
+  port->tunnel = tunnel;
+  port->tap_index = (int) if_nametoindex (tap);
+  set_mac (port->link.h_dest, mac);
+  set_mac (port->link.h_source, gateway_mac);
+  port->into_tap = vr_outlet_new (tap, &error);
+  if (port->into_tap == NULL)
+    {
+      say_why (port, VR_WAY_ROUTE_ONLY, &error);
+      return port;
+    }
+  port->queues = vr_queues_open (pid_file, tap, &error);
+  if (port->queues == NULL)
+    say_why (port, VR_WAY_COPIES, &error);
+  else
+    port->counts.queues = vr_queues_count (port->queues);
+  if (!make_lanes (port, memory, &error))
+    {
+      port->counts.reason[0] = '\0';
+      say_why (port, VR_WAY_ROUTE_ONLY, &error);
+      vr_port_let_go (port);
+      return port;
+    }
+  port->arena = g_malloc0 (ARENA);
+  port->drained = g_new0 (Drained, MAX_DRAINED);
+  return port;
+}
+
+void
+vr_port_let_go (VrPort *port)
+{
+  vr_port_counts (port);
+  g_clear_pointer (&port->queues, vr_queues_free);
+  for (guint i = 0; i < port->n_lanes; i++)
+    g_clear_pointer (&port->lanes[i].copies, vr_copies_free);
+  port->n_lanes = 0;
+}
+
+void
+vr_port_free (VrPort *port)
+{
+  vr_port_let_go (port);
+  vr_outlet_free (port->into_tap);
+  g_free (port->arena);
+  g_free (port->drained);
+  g_free (port);
+}
+
+gboolean
+vr_port_is_there (const VrPort *port)
+{
+  return port->tap_index != 0 && (int) if_nametoindex (port->counts.tap) == port->tap_index;
+}
+
+void
+vr_port_trim (VrPort *port)
+{
+  for (guint i = 0; i < port->n_lanes; i++)
+    vr_copies_trim (port->lanes[i].copies);
+}
+
+/* ---- reading the tap ---- */
+
+static gboolean
+is_to_guest (VrPort *port, const guint8 *frame, gsize len)
+{
+  guint16 type;
+
+  if (len <= ETH_HLEN || (frame[0] & 1) != 0)
+    return FALSE;
+  type = frame[12] << 8 | frame[13];
+  return (type == ETH_P_IP || type == ETH_P_IPV6) && vr_addresses_find (port->addresses, frame + ETH_HLEN, len - ETH_HLEN) >= 0;
+}
+
+static void
+keep_drained (VrPort *port, guint queue, const guint8 *read, gsize len)
+{
+  gsize    header_size = vr_queues_header_size (port->queues);
+  Drained *drained = &port->drained[port->n_drained];
+
+  port->counts.drained++;
+  if (len <= header_size)
+    return;
+  memset (drained, 0, sizeof *drained);
+  if (header_size >= sizeof drained->header)
+    memcpy (&drained->header, read, sizeof drained->header);
+  drained->offset = read + header_size - port->arena;
+  drained->len = len - header_size;
+  drained->queue = queue;
+  drained->to_guest = is_to_guest (port, port->arena + drained->offset, drained->len);
+  if (!drained->to_guest)
+    port->counts.drained_other++;
+  port->used += len;
+  port->n_drained++;
+}
+
+/* What finds no room stays in the tap, for the next pass; it has copies all the same. */
+static void
+drain (VrPort *port)
+{
+  port->used = port->n_drained = 0;
+  for (guint queue = 0; port->queues != NULL && queue < vr_queues_count (port->queues); queue++)
+    while (port->n_drained < MAX_DRAINED && port->used + VR_FRAME_MAX <= ARENA)
+      {
+        gssize got = vr_queues_read (port->queues, queue, port->arena + port->used, VR_FRAME_MAX);
+
+        if (got < 0)
+          break;
+        keep_drained (port, queue, port->arena + port->used, got);
+      }
+}
+
+/* ---- comparing it with the copies ---- */
+
+static gboolean
+is_copy_of (Lane *lane, guint number, const guint8 *frame, gsize len)
+{
+  VrCopy copy;
+
+  vr_copies_peek (lane->copies, number, &copy);
+  return copy.len == len && memcmp (copy.frame, frame, MIN (len, copy.there)) == 0;
+}
+
+/*
+ * Where the lane has that frame, which is followed by others: `count` were read, it among them. Frames may be alike to the last bit: so where
+ * it must be by their number is looked at first, and the first that fits is taken. -1: nowhere.
+ */
+static int
+find (Lane *lane, const guint8 *frame, gsize len, guint count)
+{
+  int highest = (int) lane->after - (int) count, lowest = MAX ((int) lane->before - (int) count - SWALLOWED, 0);
+
+  for (int i = lowest; i <= highest; i++)
+    if (is_copy_of (lane, i, frame, len))
+      return i;
+  for (int i = (int) lane->after - 1; i >= 0; i--)
+    if (is_copy_of (lane, i, frame, len))
+      return i;
+  return -1;
+}
+
+static guint
+drained_from (VrPort *port, guint first)
+{
+  guint count = 0;
+
+  for (guint i = first; i < port->n_drained; i++)
+    if (port->drained[i].to_guest && port->drained[i].queue == port->drained[first].queue)
+      count++;
+  return count;
+}
+
+static int
+find_anywhere (VrPort *port, guint number, Lane **lane)
+{
+  const Drained *drained = &port->drained[number];
+  guint          count = drained_from (port, number);
+
+  for (guint i = 0; i < port->n_lanes; i++)
+    {
+      int at = find (&port->lanes[i], port->arena + drained->offset, drained->len, count);
+
+      *lane = &port->lanes[i];
+      if (at >= 0)
+        return at;
+    }
+  return -1;
+}
+
+/* Where each lane begins, from the first frame of each queue that has a copy. */
+static void
+find_first_left (VrPort *port)
+{
+  for (guint i = 0; i < port->n_drained; i++)
+    {
+      Lane *lane;
+      int   at;
+
+      if (!port->drained[i].to_guest)
+        continue;
+      at = find_anywhere (port, i, &lane);
+      if (at < 0)
+        continue;
+      if (!lane->found || (guint) at < lane->start)
+        lane->start = at;
+      lane->found = TRUE;
+      while (i + 1 < port->n_drained && port->drained[i + 1].queue == port->drained[i].queue)
+        i++; /* the others of this queue come after it */
+    }
+}
+
+static void
+step_back (VrPort *port, Lane *lane)
+{
+  VrCopy copy;
+
+  for (guint i = 0; i < SWALLOWED && lane->start > 0; i++)
+    {
+      vr_copies_peek (lane->copies, lane->start - 1, &copy);
+      if (copy.time_ns < port->since_ns - AROUND_STOP_NS)
+        return;
+      lane->start--;
+      port->counts.swallowed++;
+    }
+}
+
+/* Without queues: by time alone. What is older than the stop may well have been given to the guest. */
+static void
+start_by_time (VrPort *port, Lane *lane)
+{
+  VrCopy copy;
+
+  for (lane->start = lane->after; lane->start > 0; lane->start--)
+    {
+      vr_copies_peek (lane->copies, lane->start - 1, &copy);
+      if (copy.time_ns < port->since_ns - MARGIN_NS)
+        return;
+      if (copy.time_ns < port->since_ns)
+        port->counts.swallowed++;
+    }
+}
+
+static void
+find_start (VrPort *port)
+{
+  if (port->queues != NULL)
+    find_first_left (port);
+  for (guint i = 0; i < port->n_lanes; i++)
+    {
+      Lane *lane = &port->lanes[i];
+
+      if (port->queues == NULL)
+        start_by_time (port, lane);
+      else
+        {
+          if (!lane->found) /* nothing was left when it was read: what came since then is not the guest's */
+            lane->start = lane->before;
+          step_back (port, lane);
+        }
+      vr_copies_drop (lane->copies, lane->start);
+      port->counts.delivered += vr_copies_seen (lane->copies) - vr_copies_count (lane->copies);
+      lane->after -= lane->start;
+      lane->before -= MIN (lane->before, lane->start);
+    }
+}
+
+/* ---- sending ---- */
+
+static void
+send_on (VrPort *port, const struct virtio_net_hdr *header, const guint8 *frame, gsize len)
+{
+  struct virtio_net_hdr moved = *header;
+  int                   failure;
+
+  if (moved.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+    moved.csum_start -= ETH_HLEN;
+  if (moved.hdr_len >= ETH_HLEN)
+    moved.hdr_len -= ETH_HLEN;
+  failure = vr_outlet_send_packet (port->tunnel, &moved, frame + ETH_HLEN, len - ETH_HLEN);
+  if (failure != 0)
+    {
+      port->counts.not_sent++;
+      if (port->counts.not_sent_errno == 0)
+        port->counts.not_sent_errno = failure;
+      return;
+    }
+  port->counts.resent++;
+  port->counts.resent_bytes += len - ETH_HLEN;
+  port->counts.gso += moved.gso_type != VIRTIO_NET_HDR_GSO_NONE;
+  port->counts.partial += (moved.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0;
+}
+
+static gboolean
+has_holes (VrPort *port)
+{
+  gboolean holes = FALSE;
+
+  for (guint i = 0; i < port->n_lanes; i++)
+    holes |= vr_copies_lost (port->lanes[i].copies) > 0 || vr_copies_trimmed (port->lanes[i].copies);
+  return holes;
+}
+
+/* Frames that were read and have no copy, although they may be of this migration's time. */
+static guint
+send_uncopied (VrPort *port)
+{
+  guint sent = 0;
+
+  if (port->n_drained == 0 || !has_holes (port))
+    return 0;
+  for (guint i = 0; i < port->n_drained; i++)
+    {
+      const Drained *drained = &port->drained[i];
+      Lane          *lane;
+
+      if (!drained->to_guest || find_anywhere (port, i, &lane) >= 0)
+        continue;
+      send_on (port, &drained->header, port->arena + drained->offset, drained->len);
+      sent++;
+    }
+  return sent;
+}
+
+static Lane *
+earliest (VrPort *port)
+{
+  Lane  *first = NULL;
+  gint64 first_ns = 0;
+
+  for (guint i = 0; i < port->n_lanes; i++)
+    {
+      VrCopy copy;
+
+      if (port->lanes[i].after == 0)
+        continue;
+      vr_copies_peek (port->lanes[i].copies, 0, &copy);
+      if (first != NULL && copy.time_ns >= first_ns)
+        continue;
+      first = &port->lanes[i];
+      first_ns = copy.time_ns;
+    }
+  return first;
+}
+
+static guint
+send_copies (VrPort *port)
+{
+  guint sent = 0;
+  Lane *lane;
+
+  while ((lane = earliest (port)) != NULL)
+    {
+      VrCopy   copy;
+      gboolean whole = vr_copies_take (lane->copies, &copy);
+
+      if (!is_to_guest (port, copy.frame, copy.there)) /* broadcast, or past what the filter can tell */
+        port->counts.drained_other++;
+      else if (whole)
+        {
+          send_on (port, &copy.header, copy.frame, copy.len);
+          sent++;
+        }
+      else
+        {
+          port->counts.not_sent++;
+          port->counts.not_sent_errno = port->counts.not_sent_errno != 0 ? port->counts.not_sent_errno : ENOMEM;
+        }
+      vr_copies_drop (lane->copies, 1);
+      lane->after--;
+    }
+  return sent;
+}
+
+void
+vr_port_begin (VrPort *port, gint64 stop_ns)
+{
+  port->since_ns = stop_ns;
+}
+
+guint
+vr_port_pass (VrPort *port)
+{
+  if (port->n_lanes == 0)
+    return 0;
+  for (guint i = 0; i < port->n_lanes; i++)
+    port->lanes[i].before = vr_copies_count (port->lanes[i].copies);
+  drain (port);
+  for (guint i = 0; i < port->n_lanes; i++)
+    port->lanes[i].after = vr_copies_count (port->lanes[i].copies);
+  if (!port->begun)
+    find_start (port);
+  port->begun = TRUE;
+  return send_uncopied (port) + send_copies (port);
+}
+
+/* ---- and back ---- */
+
+int
+vr_port_push (VrPort *port, const struct virtio_net_hdr *header, const guint8 *packet, gsize len)
+{
+  struct virtio_net_hdr moved = *header;
+  int                   failure;
+
+  if (port->into_tap == NULL || port->arena == NULL || len > VR_FRAME_MAX - ETH_HLEN)
+    return ENODEV;
+  port->link.h_proto = g_htons (packet[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
+  memcpy (port->arena, &port->link, ETH_HLEN);
+  memcpy (port->arena + ETH_HLEN, packet, len);
+  if (moved.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+    moved.csum_start += ETH_HLEN;
+  if (moved.hdr_len != 0)
+    moved.hdr_len += ETH_HLEN;
+  failure = vr_outlet_send_frame (port->into_tap, &moved, port->arena, len + ETH_HLEN);
+  if (failure == 0)
+    port->counts.pushed_back++;
+  return failure;
+}
+
+/* A tap's queue that is longer than it was. */
+typedef struct {
+  char tap[IFNAMSIZ];
+  int  index, length, lengthened;
+} Longer;
+
+/* Asks for, or sets, the queue's length of the interface of that name; -1: there is none. */
+static int
+queue_length (const char *tap, unsigned long request, int length)
+{
+  struct ifreq asked = { 0 };
+  int          control = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), failed;
+
+  g_strlcpy (asked.ifr_name, tap, sizeof asked.ifr_name);
+  asked.ifr_qlen = length;
+  failed = control < 0 ? -1 : ioctl (control, request, &asked);
+  if (control >= 0)
+    close (control);
+  return failed < 0 ? -1 : asked.ifr_qlen;
+}
+
+static gboolean
+on_restore (gpointer data)
+{
+  const Longer *longer = data; /* freed with the source */
+
+  if ((int) if_nametoindex (longer->tap) == longer->index && queue_length (longer->tap, SIOCGIFTXQLEN, 0) == longer->lengthened)
+    queue_length (longer->tap, SIOCSIFTXQLEN, longer->length);
+  return G_SOURCE_REMOVE;
+}
+
+void
+vr_port_lengthen (VrPort *port, guint packets)
+{
+  int     length = queue_length (port->counts.tap, SIOCGIFTXQLEN, 0);
+  Longer *longer;
+
+  if (length < 0 || length >= (int) packets || queue_length (port->counts.tap, SIOCSIFTXQLEN, (int) packets) < 0)
+    return;
+  longer = g_new0 (Longer, 1);
+  g_strlcpy (longer->tap, port->counts.tap, sizeof longer->tap);
+  longer->index = port->tap_index;
+  longer->length = length;
+  longer->lengthened = (int) packets;
+  g_timeout_add_full (G_PRIORITY_DEFAULT, RESTORE_MS, on_restore, longer, g_free);
+}
+
+const VrSwitchoverNic *
+vr_port_counts (VrPort *port)
+{
+  port->counts.to_guest = port->counts.delivered + port->counts.resent + port->counts.not_sent;
+  if (port->n_lanes == 0)
+    return &port->counts;
+  port->counts.copies_lost = 0;
+  for (guint i = 0; i < port->n_lanes; i++)
+    port->counts.copies_lost += vr_copies_lost (port->lanes[i].copies);
+  return &port->counts;
+}
+
+gsize
+vr_port_memory (const VrPort *port)
+{
+  gsize memory = port->arena != NULL ? ARENA + MAX_DRAINED * sizeof (Drained) : 0;
+
+  for (guint i = 0; i < port->n_lanes; i++)
+    memory += vr_copies_memory (port->lanes[i].copies);
+  return memory;
+}
