@@ -120,7 +120,7 @@ daemon_make (Daemon *daemon, GError **error)
   prepare_log_directory (config->log_directory);
   daemon->log = vr_file_log_new (config->log_directory, config->host->name);
   daemon->tunnels = vr_tunnels_new (daemon->kernel, config);
-  daemon->virt = vr_virt_new (config->libvirt_uri);
+  daemon->virt = vr_virt_new (config->libvirt_uri, config->host->name);
   daemon->hooks = vr_hook_listener_new (NULL, NULL);
   daemon->relay = vr_relay_new (config, daemon->kernel, daemon->log, daemon->tunnels, daemon->virt, daemon->hooks);
   daemon->bus = vr_bus_new (daemon->relay, config->host->name, VR_VERSION);

@@ -9,6 +9,7 @@
 #define STAMP_DEADLINE_MS (10 * 60 * 1000) /* it waits behind a migration */
 #define CLAIM_DELAY_MS 5000
 #define LIST_AGAIN_S 1
+#define LEARN_TICKS 6 /* addresses that nothing announces are asked for again at each of so many ticks */
 
 /* ---- one guest here ---- */
 
@@ -19,6 +20,7 @@ vr_local_free (VrLocal *local)
   g_clear_pointer (&local->sighting, vr_sighting_free);
   g_clear_pointer (&local->here, vr_here_free);
   g_clear_pointer (&local->stamped, vr_guest_metadata_free);
+  g_clear_pointer (&local->told, g_hash_table_unref);
   g_clear_pointer (&local->flip, vr_switch_free);
   g_free (local->uuid);
   g_free (local);
@@ -43,8 +45,8 @@ nic_from_xml (const VrGuestNic *nic)
 {
   g_autoptr (GPtrArray) addresses = g_ptr_array_new ();
 
-  for (guint i = 0; i < nic->addresses->len; i++)
-    g_ptr_array_add (addresses, nic->addresses->pdata[i]);
+  g_ptr_array_extend (addresses, nic->addresses, NULL, NULL);
+  g_ptr_array_extend (addresses, nic->learned, NULL, NULL);
   g_ptr_array_add (addresses, NULL);
   return vr_nic_new (nic->mac, (const char *const *) addresses->pdata);
 }
@@ -64,8 +66,21 @@ copy_metadata (const VrGuestMetadata *from)
 
       for (guint k = 0; k < nic->addresses->len; k++)
         vr_metadata_nic_add_address (own, nic->addresses->pdata[k]);
+      for (guint k = 0; k < nic->learned->len; k++)
+        vr_metadata_nic_add_learned (own, nic->learned->pdata[k]);
     }
   return copy;
+}
+
+static void
+see_nic (VrLocal *local, const VrGuestNic *nic)
+{
+  g_ptr_array_add (local->sighting->nics, nic_from_xml (nic));
+  vr_here_add_nic (local->here, nic->mac, nic->target, nic->bridge);
+  local->lacks_address |= nic->addresses->len + nic->learned->len == 0;
+  local->may_learn |= !vr_guest_nic_names (nic, FALSE) || !vr_guest_nic_names (nic, TRUE);
+  for (guint i = 0; nic->source == VR_ADDRESS_SOURCE_METADATA && i < nic->addresses->len; i++)
+    g_hash_table_add (local->told, g_strdup (nic->addresses->pdata[i]));
 }
 
 /* Takes over what the XML says: names, NICs, addresses, taps, stamp. */
@@ -77,19 +92,19 @@ vr_local_see (VrLocal *local, const VrGuestXml *xml)
   g_clear_pointer (&local->sighting, vr_sighting_free);
   g_clear_pointer (&local->here, vr_here_free);
   g_clear_pointer (&local->stamped, vr_guest_metadata_free);
+  g_clear_pointer (&local->told, g_hash_table_unref);
+  local->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   local->sighting = vr_sighting_new (xml->uuid, xml->name);
   local->here = vr_here_new (xml->uuid);
-  local->lacks_address = FALSE;
+  local->lacks_address = local->may_learn = FALSE;
   for (guint i = 0; i < xml->nics->len; i++)
     {
       const VrGuestNic *nic = xml->nics->pdata[i];
 
       if (nic->type == VR_NIC_OTHER)
         continue;
-      g_ptr_array_add (local->sighting->nics, nic_from_xml (nic));
-      vr_here_add_nic (local->here, nic->mac, nic->target, nic->bridge);
+      see_nic (local, nic);
       tapped = tapped || nic->target != NULL;
-      local->lacks_address = local->lacks_address || nic->addresses->len == 0;
     }
   if (!tapped) /* `migrate begin`: no QEMU yet */
     g_clear_pointer (&local->here, vr_here_free);
@@ -103,8 +118,9 @@ vr_local_see (VrLocal *local, const VrGuestXml *xml)
 
 /* ---- stamping: the guest carries its record with it ---- */
 
+/* What its administrator did not write there is marked: another source may know better later. */
 static VrGuestMetadata *
-stamp_of (const VrRecord *record)
+stamp_of (const VrRecord *record, const VrLocal *local)
 {
   VrGuestMetadata *stamp = vr_guest_metadata_new ();
 
@@ -116,7 +132,10 @@ stamp_of (const VrRecord *record)
       const VrNic *nic = record->nics->pdata[i];
 
       for (char **address = nic->addresses; *address != NULL; address++)
-        vr_metadata_nic_add_address (vr_guest_metadata_get_nic (stamp, nic->mac), *address);
+        if (g_hash_table_contains (local->told, *address))
+          vr_metadata_nic_add_address (vr_guest_metadata_get_nic (stamp, nic->mac), *address);
+        else
+          vr_metadata_nic_add_learned (vr_guest_metadata_get_nic (stamp, nic->mac), *address);
     }
   return stamp;
 }
@@ -179,10 +198,10 @@ stamp (VrRelay *self, VrLocal *local)
   g_autoptr (VrGuestMetadata) wanted = NULL;
   Asked *asked;
 
-  if (local->stamping || local->presence != VR_PRESENCE_RUNNING || guest == NULL || guest->custody == NULL
+  if (local->sighting == NULL || local->stamping || local->presence != VR_PRESENCE_RUNNING || guest == NULL || guest->custody == NULL
       || !g_str_equal (guest->custody->owner, self->config->host->name))
     return;
-  wanted = stamp_of (guest->custody);
+  wanted = stamp_of (guest->custody, local);
   if (vr_guest_metadata_equal (wanted, local->stamped))
     return;
   text = vr_guest_xml_format_metadata (wanted);
@@ -350,13 +369,14 @@ vr_relay_look (VrRelay *self, VrLocal *local)
 void
 vr_relay_look_for_addresses (VrRelay *self)
 {
+  gboolean       all = ++self->ticks % LEARN_TICKS == 0;
   GHashTableIter iter;
   VrLocal       *local;
 
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &local))
     {
-      if (local->lacks_address && local->presence == VR_PRESENCE_RUNNING)
+      if ((local->lacks_address || (local->may_learn && all)) && local->presence == VR_PRESENCE_RUNNING)
         vr_relay_look (self, local);
       stamp (self, local);
     }

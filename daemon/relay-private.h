@@ -18,7 +18,9 @@ typedef struct {
   guint            timer;    /* EXPECTED: look whether it is really coming. RUNNING: claim it */
   gboolean         waited;   /* that time is over */
   gboolean         looking, look_again, stamping;
-  gboolean         lacks_address; /* a NIC has none: libvirt may learn one later */
+  gboolean         lacks_address; /* a NIC has none: libvirt may learn one any moment */
+  gboolean         may_learn;     /* the XML does not name all families of all NICs: libvirt may learn others */
+  GHashTable      *told;          /* set of the addresses that its administrator wrote into its metadata; NULL until its XML was seen */
   VrGuestMetadata *stamped;  /* what its live XML carries; NULL: nothing */
   VrSwitch        *flip;     /* the switchover to where it is going, built beforehand */
   gint64           stop_us;  /* wall clock of QEMU's latest STOP, 0: none */
@@ -49,6 +51,7 @@ struct _VrRelay {
   GHashTable     *troubles;  /* what it is about -> what to say */
   VrPlan         *plan;      /* applied last */
   guint           idle, tick;
+  guint           ticks;
   guint           retry;     /* a reconcile that failed is tried again */
   gboolean        log_ready;
   gboolean        virt_known; /* libvirt said at least once what runs here */

@@ -12,6 +12,7 @@ metadata_nic_free (gpointer data)
 
   g_free (nic->mac);
   g_ptr_array_unref (nic->addresses);
+  g_ptr_array_unref (nic->learned);
   g_free (nic);
 }
 
@@ -47,26 +48,46 @@ vr_guest_metadata_get_nic (VrGuestMetadata *metadata, const char *mac)
   nic = g_new0 (VrMetadataNic, 1);
   nic->mac = g_strdup (mac);
   nic->addresses = g_ptr_array_new_with_free_func (g_free);
+  nic->learned = g_ptr_array_new_with_free_func (g_free);
   g_ptr_array_add (metadata->nics, nic);
   return nic;
+}
+
+static void
+add_once (const VrMetadataNic *nic, GPtrArray *list, const char *address)
+{
+  if (!g_ptr_array_find_with_equal_func (nic->addresses, address, g_str_equal, NULL)
+      && !g_ptr_array_find_with_equal_func (nic->learned, address, g_str_equal, NULL))
+    g_ptr_array_add (list, g_strdup (address));
 }
 
 void
 vr_metadata_nic_add_address (VrMetadataNic *nic, const char *address)
 {
-  if (!g_ptr_array_find_with_equal_func (nic->addresses, address, g_str_equal, NULL))
-    g_ptr_array_add (nic->addresses, g_strdup (address));
+  add_once (nic, nic->addresses, address);
+}
+
+void
+vr_metadata_nic_add_learned (VrMetadataNic *nic, const char *address)
+{
+  add_once (nic, nic->learned, address);
+}
+
+static gboolean
+list_equal (const GPtrArray *a, const GPtrArray *b)
+{
+  if (a->len != b->len)
+    return FALSE;
+  for (guint i = 0; i < a->len; i++)
+    if (strcmp (g_ptr_array_index (a, i), g_ptr_array_index (b, i)) != 0)
+      return FALSE;
+  return TRUE;
 }
 
 static gboolean
 nic_equal (const VrMetadataNic *a, const VrMetadataNic *b)
 {
-  if (strcmp (a->mac, b->mac) != 0 || a->addresses->len != b->addresses->len)
-    return FALSE;
-  for (guint i = 0; i < a->addresses->len; i++)
-    if (strcmp (g_ptr_array_index (a->addresses, i), g_ptr_array_index (b->addresses, i)) != 0)
-      return FALSE;
-  return TRUE;
+  return strcmp (a->mac, b->mac) == 0 && list_equal (a->addresses, b->addresses) && list_equal (a->learned, b->learned);
 }
 
 gboolean
@@ -93,17 +114,24 @@ append_attribute (GString *text, const char *name, const char *value)
 }
 
 static void
+append_addresses (GString *text, const GPtrArray *addresses, const char *tag)
+{
+  for (guint i = 0; i < addresses->len; i++)
+    {
+      g_autofree char *escaped = g_markup_escape_text (g_ptr_array_index (addresses, i), -1);
+
+      g_string_append_printf (text, "%s%s</address>", tag, escaped);
+    }
+}
+
+static void
 append_nic (GString *text, const VrMetadataNic *nic)
 {
   g_string_append (text, "<nic");
   append_attribute (text, "mac", nic->mac);
   g_string_append_c (text, '>');
-  for (guint i = 0; i < nic->addresses->len; i++)
-    {
-      g_autofree char *escaped = g_markup_escape_text (g_ptr_array_index (nic->addresses, i), -1);
-
-      g_string_append_printf (text, "<address>%s</address>", escaped);
-    }
+  append_addresses (text, nic->addresses, "<address>");
+  append_addresses (text, nic->learned, "<address learned=\"yes\">");
   g_string_append (text, "</nic>");
 }
 
@@ -121,7 +149,7 @@ vr_guest_xml_format_metadata (const VrGuestMetadata *metadata)
     {
       const VrMetadataNic *nic = g_ptr_array_index (metadata->nics, i);
 
-      if (nic->addresses->len > 0)
+      if (nic->addresses->len + nic->learned->len > 0)
         append_nic (text, nic);
     }
   g_string_append (text, "</" VR_METADATA_ELEMENT ">");

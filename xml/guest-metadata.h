@@ -5,12 +5,14 @@
  *     <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1" home="h1" owner="h1" epoch="3">
  *       <virt-relay:nic mac="52:54:00:00:00:64">
  *         <virt-relay:address>10.9.1.100</virt-relay:address>
- *         <virt-relay:address>fd00:9:1::100</virt-relay:address>
+ *         <virt-relay:address learned="yes">fd00:9:1::100</virt-relay:address>
  *       </virt-relay:nic>
  *     </virt-relay:guest>
  *
  * The daemon stamps it on each guest that runs here, so that it travels with the guest. An administrator may write the
- * addresses alone. Plain data, no libvirt, no daemon; not thread-safe, but free of global state.
+ * addresses alone; what an administrator wrote stays, and comes before every other source. A learned address comes from
+ * elsewhere (nwfilter, Nova, a lease, the guest's agent): the stamp remembers it for as long as its source, asked again, says nothing.
+ * Plain data, no libvirt, no daemon; not thread-safe, but free of global state.
  */
 #pragma once
 
@@ -21,6 +23,7 @@ G_BEGIN_DECLS
 typedef struct {
   char *mac;            /* lower case, "52:54:00:00:00:64" */
   GPtrArray *addresses; /* of char *: canonical addresses without a prefix length, IPv4 and IPv6, as they were written */
+  GPtrArray *learned;   /* likewise: those that are marked as learned; none is in both */
 } VrMetadataNic;
 
 typedef struct {
@@ -37,8 +40,9 @@ void vr_guest_metadata_free (VrGuestMetadata *metadata);
 /* Appends a NIC (mac is copied), or finds the one with this MAC. The NIC belongs to `metadata`. */
 VrMetadataNic *vr_guest_metadata_get_nic (VrGuestMetadata *metadata, const char *mac);
 
-/* Appends an address (copied) unless it is there already. Takes it as it is: make it canonical before. */
+/* Appends an address (copied) unless it is there already, learned or not. Takes it as it is: make it canonical before. */
 void vr_metadata_nic_add_address (VrMetadataNic *nic, const char *address);
+void vr_metadata_nic_add_learned (VrMetadataNic *nic, const char *address);
 
 /* Whether both say the same, in the same order; NULL equals NULL only. Tells the daemon that a stamp is up to date. */
 gboolean vr_guest_metadata_equal (const VrGuestMetadata *a, const VrGuestMetadata *b);

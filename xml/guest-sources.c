@@ -11,6 +11,9 @@
  *    interface. This holds only if there are as many of both: a port that libvirt sees as <hostdev> has no
  *    <interface>. Then Nova's addresses are left alone. Floating addresses are not the guest's own: routers translate
  *    them.
+ *
+ * Addresses that our metadata marks as learned came from elsewhere, maybe from 2 or 3: they are no source of their own. They are
+ * kept apart (`learned`), for the families of which the XML names no address.
  */
 #include "xml/guest-xml-private.h"
 
@@ -50,9 +53,15 @@ read_own_nic (VrGuestXml *guest, const xmlNode *element)
       g_autofree char *written = vr_xml_text (child);
       g_autoptr (GError) address_error = NULL;
       g_autofree char *address = vr_guest_xml_canonical_address (written != NULL ? written : "", &address_error);
+      g_autofree char *learned = vr_xml_attribute (child, "learned");
 
-      if (address != NULL && nic->addresses->len < VR_GUEST_XML_MAX_ADDRESSES)
-        vr_metadata_nic_add_address (nic, address);
+      if (address != NULL && nic->addresses->len + nic->learned->len < VR_GUEST_XML_MAX_ADDRESSES)
+        {
+          if (g_strcmp0 (learned, "yes") == 0)
+            vr_metadata_nic_add_learned (nic, address);
+          else
+            vr_metadata_nic_add_address (nic, address);
+        }
       else if (address_error != NULL)
         vr_xml_warn (guest, "virt-relay's metadata: nic %s: %s; it is left out", mac, address_error->message);
     }
@@ -95,7 +104,8 @@ find_address (const VrGuestXml *guest, const char *address)
     {
       const VrGuestNic *nic = g_ptr_array_index (guest->nics, i);
 
-      if (g_ptr_array_find_with_equal_func (nic->addresses, address, g_str_equal, NULL))
+      if (g_ptr_array_find_with_equal_func (nic->addresses, address, g_str_equal, NULL)
+          || g_ptr_array_find_with_equal_func (nic->learned, address, g_str_equal, NULL))
         return nic;
     }
   return NULL;
@@ -171,6 +181,25 @@ add_from_nova_port (VrGuestXml *guest, VrGuestNic *nic, const xmlNode *port, con
     }
 }
 
+/* After all sources were asked: what none of them knows better stays. */
+static void
+keep_learned (VrGuestXml *guest, VrGuestNic *nic)
+{
+  for (guint i = 0; guest->metadata != NULL && i < guest->metadata->nics->len; i++)
+    {
+      const VrMetadataNic *own = g_ptr_array_index (guest->metadata->nics, i);
+
+      for (guint k = 0; strcmp (own->mac, nic->mac) == 0 && k < own->learned->len; k++)
+        {
+          const char *address = g_ptr_array_index (own->learned, k);
+
+          if (!vr_guest_nic_names (nic, strchr (address, ':') != NULL) && find_address (guest, address) == NULL
+              && nic->addresses->len + nic->learned->len < VR_GUEST_XML_MAX_ADDRESSES)
+            g_ptr_array_add (nic->learned, g_strdup (address));
+        }
+    }
+}
+
 /* Nova's ports (of xmlNode *), in its order, and the namespace they are in; empty without Nova. */
 static GPtrArray *
 find_nova_ports (const xmlNode *metadata, const char **ns)
@@ -210,6 +239,9 @@ vr_xml_read_addresses (VrGuestXml *guest, const xmlNode *metadata, GPtrArray *in
         add_from_nova_port (guest, nic, g_ptr_array_index (ports, i), nova_ns);
       nova_wanted = nova_wanted || nic->addresses->len == 0;
     }
+  for (guint i = 0; i < slots->len; i++)
+    if (g_ptr_array_index (slots, i) != NULL)
+      keep_learned (guest, g_ptr_array_index (slots, i));
   if (nova_wanted && ports->len > 0 && !nova_fits)
     vr_xml_warn (guest, "Nova's metadata has %u ports and the guest %u interfaces: which is whose is not known, its addresses are "
                  "left out", ports->len, interfaces->len);

@@ -58,6 +58,7 @@ nic_free (gpointer data)
   g_free (nic->bridge);
   g_free (nic->target);
   g_ptr_array_unref (nic->addresses);
+  g_ptr_array_unref (nic->learned);
   g_free (nic);
 }
 
@@ -94,6 +95,15 @@ vr_guest_xml_find_nic (const VrGuestXml *guest, const char *mac)
         return nic;
     }
   return NULL;
+}
+
+gboolean
+vr_guest_nic_names (const VrGuestNic *nic, gboolean v6)
+{
+  for (guint i = 0; i < nic->addresses->len; i++)
+    if ((strchr (g_ptr_array_index (nic->addresses, i), ':') != NULL) == v6)
+      return TRUE;
+  return FALSE;
 }
 
 void
@@ -283,6 +293,7 @@ read_nic (VrGuestXml *guest, const xmlNode *interface)
   nic->bridge = child_attribute (interface, "source", "bridge");
   nic->target = child_attribute (interface, "target", "dev");
   nic->addresses = g_ptr_array_new_with_free_func (g_free);
+  nic->learned = g_ptr_array_new_with_free_func (g_free);
   return nic;
 }
 

@@ -51,6 +51,7 @@ typedef struct {
   char *target;           /* the tap's device, or NULL: not made yet (`migrate begin`, a guest that does not run) */
   GPtrArray *addresses;   /* of char *: canonical, without duplicates, in the XML's order; may be empty, never NULL */
   VrAddressSource source; /* where they come from */
+  GPtrArray *learned;     /* of char *: of the families that `addresses` has none of, what our stamp remembers from other sources */
 } VrGuestNic;
 
 typedef struct {
@@ -72,6 +73,9 @@ void vr_guest_xml_free (VrGuestXml *guest);
 
 /* The NIC with this MAC (any case), or NULL. It belongs to `guest`. */
 const VrGuestNic *vr_guest_xml_find_nic (const VrGuestXml *guest, const char *mac);
+
+/* Does the XML itself name an address of this family for the NIC? Then no other source is asked. */
+gboolean vr_guest_nic_names (const VrGuestNic *nic, gboolean v6);
 
 /* Static names for messages and dumps: "bridge", "metadata", ... */
 const char *vr_nic_type_to_string (VrNicType type);

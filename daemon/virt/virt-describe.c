@@ -4,7 +4,7 @@
  *
  *   QUICK: who is here, in which state; XML, leases, neighbours            one call
  *   JOB: state and migration job, together                                 one for each guest
- *   AGENT: addresses of a running guest that has a NIC without one         one for each such guest
+ *   AGENT: addresses of a running guest whose XML does not name them all   one for each such guest
  *
  * The last two may hang in a guest that is in trouble. That must not hold up what is known of the others, so each
  * gets a part of the time. Without the job, a running guest is taken for one that does not migrate (libvirt's events
@@ -48,7 +48,7 @@ take_guests (Description *self)
       if (draft->guest == NULL)
         continue;
       if (draft->neighbours != NULL)
-        vr_virt_guest_fill (draft->guest, draft->neighbours);
+        vr_virt_guest_guess (draft->guest, draft->neighbours);
       g_ptr_array_add (guests, g_steal_pointer (&draft->guest));
     }
   return guests;
@@ -201,31 +201,59 @@ on_described (GObject *source, GAsyncResult *result, gpointer data)
   description_done (self);
 }
 
+typedef struct {
+  char *uuid, *host; /* uuid NULL: all; host: may be NULL */
+} Whom;
+
+static gpointer
+whom_new (const char *uuid, const char *host)
+{
+  Whom *whom = g_new (Whom, 1);
+
+  *whom = (Whom){ g_strdup (uuid), g_strdup (host) };
+  return whom;
+}
+
+static void
+whom_free (gpointer data)
+{
+  Whom *whom = data;
+
+  g_free (whom->uuid);
+  g_free (whom->host);
+  g_free (whom);
+}
+
 static gpointer
 list_work (virConnectPtr conn, gconstpointer args, GError **error)
 {
-  return vr_virt_guest_list (conn, error);
+  const Whom *whom = args;
+
+  return vr_virt_guest_list (conn, whom->host, error);
 }
 
 static gpointer
 look_work (virConnectPtr conn, gconstpointer args, GError **error)
 {
-  return vr_virt_guest_look (conn, args, error);
+  const Whom *whom = args;
+
+  return vr_virt_guest_look (conn, whom->uuid, whom->host, error);
 }
 
 void
-vr_virt_describe (VrVirtCalls *calls, const char *uuid, guint deadline_ms, GTask *task)
+vr_virt_describe (VrVirtCalls *calls, const char *uuid, const char *host, guint deadline_ms, GTask *task)
 {
   Description  *self = g_new0 (Description, 1);
   VrVirtRequest list = { .lane = VR_VIRT_LANE_QUICK, .key = "", .purpose = "list the guests", .work = list_work,
-                         .free_result = (GDestroyNotify) g_ptr_array_unref };
+                         .free_args = whom_free, .free_result = (GDestroyNotify) g_ptr_array_unref };
   VrVirtRequest look = { .lane = VR_VIRT_LANE_QUICK, .key = uuid, .purpose = "look at guest", .work = look_work,
-                         .args = g_strdup (uuid), .free_args = g_free,
-                         .free_result = (GDestroyNotify) vr_virt_draft_free };
+                         .free_args = whom_free, .free_result = (GDestroyNotify) vr_virt_draft_free };
+  VrVirtRequest *request = uuid != NULL ? &look : &list;
 
   self->calls = calls;
   self->task = task;
   self->single = uuid != NULL;
+  request->args = whom_new (uuid, host);
   self->end_us = g_get_monotonic_time () + deadline_ms * G_GINT64_CONSTANT (1000);
-  vr_virt_calls_make (calls, self->single ? &look : &list, deadline_ms, subtask (self, on_described, self));
+  vr_virt_calls_make (calls, request, deadline_ms, subtask (self, on_described, self));
 }

@@ -28,6 +28,7 @@ void
 vr_virt_guest_free (VrVirtGuest *guest)
 {
   g_clear_pointer (&guest->xml, vr_guest_xml_free);
+  g_clear_pointer (&guest->answered, g_hash_table_unref);
   g_free (guest);
 }
 
@@ -46,6 +47,7 @@ typedef struct {
   virConnectPtr conn;
   virDomainPtr domain;
   const char *name;
+  const char *host; /* vr_virt_new()'s */
 } Asked;
 
 static gboolean
@@ -192,39 +194,106 @@ vr_virt_address_free (VrVirtAddress *address)
 }
 
 static gboolean
-nic_lacks_address (const VrGuestNic *nic)
+is_v6 (const char *address)
 {
-  return nic->type != VR_NIC_OTHER && nic->addresses->len == 0;
+  return strchr (address, ':') != NULL;
+}
+
+static char *
+question (const VrGuestNic *nic, gboolean v6)
+{
+  return g_strdup_printf ("%s %c", nic->mac, v6 ? '6' : '4');
+}
+
+/* Is this NIC's address of this family still to be found out? */
+static gboolean
+is_open (const VrVirtGuest *guest, const VrGuestNic *nic, gboolean v6)
+{
+  g_autofree char *key = question (nic, v6);
+
+  return nic->type != VR_NIC_OTHER && !vr_guest_nic_names (nic, v6)
+         && (guest->answered == NULL || !g_hash_table_contains (guest->answered, key));
 }
 
 gboolean
 vr_virt_guest_lacks_address (const VrVirtGuest *guest)
 {
   for (guint i = 0; i < guest->xml->nics->len; i++)
-    if (nic_lacks_address (guest->xml->nics->pdata[i]))
+    if (is_open (guest, guest->xml->nics->pdata[i], FALSE) || is_open (guest, guest->xml->nics->pdata[i], TRUE))
       return TRUE;
   return FALSE;
 }
 
-static void
-nic_fill (VrGuestNic *nic, GPtrArray *found)
+static gboolean
+has_learned (const VrGuestNic *nic, gboolean v6)
 {
-  for (guint i = 0; i < found->len && nic->addresses->len < VR_GUEST_XML_MAX_ADDRESSES; i++)
+  for (guint i = 0; i < nic->learned->len; i++)
+    if (is_v6 (nic->learned->pdata[i]) == v6)
+      return TRUE;
+  return FALSE;
+}
+
+/* What was found for this NIC and family, at most as many as it may have. */
+static GPtrArray *
+addresses_for (const VrGuestNic *nic, gboolean v6, GPtrArray *found)
+{
+  GPtrArray *addresses = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < found->len && nic->addresses->len + addresses->len < VR_GUEST_XML_MAX_ADDRESSES; i++)
     {
       const VrVirtAddress *one = found->pdata[i];
 
-      if (g_str_equal (one->mac, nic->mac)
-          && !g_ptr_array_find_with_equal_func (nic->addresses, one->address, g_str_equal, NULL))
-        g_ptr_array_add (nic->addresses, g_strdup (one->address));
+      if (g_str_equal (one->mac, nic->mac) && is_v6 (one->address) == v6
+          && !g_ptr_array_find_with_equal_func (addresses, one->address, g_str_equal, NULL))
+        g_ptr_array_add (addresses, g_strdup (one->address));
+    }
+  return addresses;
+}
+
+/* In the place of what the NIC learned of this family; IPv4 stands first, so that the order does not depend on who answers when. */
+static void
+learn (VrGuestNic *nic, gboolean v6, GPtrArray *addresses)
+{
+  for (guint i = nic->learned->len; i > 0; i--)
+    if (is_v6 (nic->learned->pdata[i - 1]) == v6)
+      g_ptr_array_remove_index (nic->learned, i - 1);
+  for (guint i = 0; i < addresses->len && nic->addresses->len + nic->learned->len < VR_GUEST_XML_MAX_ADDRESSES; i++)
+    g_ptr_array_insert (nic->learned, v6 ? -1 : (int) i, g_strdup (addresses->pdata[i]));
+}
+
+static void
+fill_family (VrVirtGuest *guest, VrGuestNic *nic, gboolean v6, GPtrArray *found, gboolean guess)
+{
+  g_autoptr (GPtrArray) addresses = addresses_for (nic, v6, found);
+
+  if (addresses->len == 0 || !is_open (guest, nic, v6) || (guess && has_learned (nic, v6)))
+    return;
+  learn (nic, v6, addresses);
+  if (guest->answered == NULL)
+    guest->answered = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_hash_table_add (guest->answered, question (nic, v6));
+}
+
+static void
+fill (VrVirtGuest *guest, GPtrArray *found, gboolean guess)
+{
+  for (guint i = 0; i < guest->xml->nics->len; i++)
+    {
+      fill_family (guest, guest->xml->nics->pdata[i], FALSE, found, guess);
+      fill_family (guest, guest->xml->nics->pdata[i], TRUE, found, guess);
     }
 }
 
 void
 vr_virt_guest_fill (VrVirtGuest *guest, GPtrArray *found)
 {
-  for (guint i = 0; i < guest->xml->nics->len; i++)
-    if (nic_lacks_address (guest->xml->nics->pdata[i]))
-      nic_fill (guest->xml->nics->pdata[i], found);
+  fill (guest, found, FALSE);
+}
+
+void
+vr_virt_guest_guess (VrVirtGuest *guest, GPtrArray *found)
+{
+  fill (guest, found, TRUE);
 }
 
 /* NULL, with an error that seldom matters: not every source knows every guest. */
@@ -276,6 +345,13 @@ read_xml (const Asked *asked, GError **error)
   return xml;
 }
 
+static gboolean
+is_home (const Asked *asked, const VrGuestXml *xml)
+{
+  return asked->host == NULL || xml->metadata == NULL || xml->metadata->home == NULL
+         || g_str_equal (xml->metadata->home, asked->host);
+}
+
 static VrVirtDraft *
 describe (const Asked *asked, GError **error)
 {
@@ -285,7 +361,7 @@ describe (const Asked *asked, GError **error)
   draft->guest = g_new0 (VrVirtGuest, 1);
   if (!read_state (asked, &draft->situation, error) || (draft->guest->xml = read_xml (asked, error)) == NULL)
     return NULL;
-  if (vr_virt_guest_lacks_address (draft->guest)
+  if (vr_virt_guest_lacks_address (draft->guest) && is_home (asked, draft->guest->xml)
       && (leases = ask_source (asked, VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, NULL)) != NULL)
     vr_virt_guest_fill (draft->guest, leases);
   if (vr_virt_guest_lacks_address (draft->guest))
@@ -316,9 +392,9 @@ asked_clear (Asked *asked)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Asked, asked_clear)
 
 VrVirtDraft *
-vr_virt_guest_look (virConnectPtr conn, const char *uuid, GError **error)
+vr_virt_guest_look (virConnectPtr conn, const char *uuid, const char *host, GError **error)
 {
-  g_auto (Asked) asked = { 0 };
+  g_auto (Asked) asked = { .host = host };
 
   return look_up (&asked, conn, uuid, error) ? describe (&asked, error) : NULL;
 }
@@ -336,9 +412,9 @@ vr_virt_guest_situate (virConnectPtr conn, const char *uuid, GError **error)
 
 /* FALSE: the whole list is lost. */
 static gboolean
-list_one (GPtrArray *drafts, virConnectPtr conn, virDomainPtr domain, GError **error)
+list_one (GPtrArray *drafts, virConnectPtr conn, virDomainPtr domain, const char *host, GError **error)
 {
-  Asked asked = { conn, domain, virDomainGetName (domain) };
+  Asked asked = { conn, domain, virDomainGetName (domain), host };
   g_autoptr (GError) why = NULL;
   VrVirtDraft *draft = describe (&asked, &why);
 
@@ -355,7 +431,7 @@ list_one (GPtrArray *drafts, virConnectPtr conn, virDomainPtr domain, GError **e
 }
 
 GPtrArray *
-vr_virt_guest_list (virConnectPtr conn, GError **error)
+vr_virt_guest_list (virConnectPtr conn, const char *host, GError **error)
 {
   g_autoptr (GPtrArray) drafts = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_virt_draft_free);
   virDomainPtr *domains = NULL;
@@ -369,7 +445,7 @@ vr_virt_guest_list (virConnectPtr conn, GError **error)
     }
   for (int i = 0; i < n; i++)
     {
-      fine = fine && list_one (drafts, conn, domains[i], error);
+      fine = fine && list_one (drafts, conn, domains[i], host, error);
       virDomainFree (domains[i]);
     }
   free (domains);

@@ -36,12 +36,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrVirtDraft, vr_virt_draft_free)
 
 /*
  * All active guests, GPtrArray of VrVirtDraft. One whose XML cannot be used is left out, with a warning in the
- * journal.
+ * journal. host: as vr_virt_new() has it.
  */
-GPtrArray *vr_virt_guest_list (virConnectPtr conn, GError **error);
+GPtrArray *vr_virt_guest_list (virConnectPtr conn, const char *host, GError **error);
 
 /* One guest; VR_VIRT_ERROR_GONE: not active. */
-VrVirtDraft *vr_virt_guest_look (virConnectPtr conn, const char *uuid, GError **error);
+VrVirtDraft *vr_virt_guest_look (virConnectPtr conn, const char *uuid, const char *host, GError **error);
 
 /* Its situation, g_free(). Waits for other jobs of the guest (30 s), and for its QEMU. */
 VrVirtSituation *vr_virt_guest_situate (virConnectPtr conn, const char *uuid, GError **error);
@@ -58,11 +58,20 @@ GPtrArray *vr_virt_guest_ask_agent (virConnectPtr conn, const char *uuid, GError
 /* Puts `element` (NULL: nothing) into the live XML in place of our metadata. */
 gboolean vr_virt_guest_stamp (virConnectPtr conn, const char *uuid, const char *element, GError **error);
 
-/* Whether there is a NIC that virt-relay can route to and whose address nobody knows. */
+/*
+ * Whether there is a NIC that virt-relay can route to, and a family of which neither its XML names an address nor a source
+ * that was asked before.
+ */
 gboolean vr_virt_guest_lacks_address (const VrVirtGuest *guest);
 
-/* Gives the NICs that lack an address those that `found` has for their MACs. */
+/* A source answered: what `found` has for such a NIC and family takes the place of what was learned before. */
 void vr_virt_guest_fill (VrVirtGuest *guest, GPtrArray *found);
+
+/*
+ * The same with what the host's neighbour table has. It knows only whom the host talked with, so it never takes the place
+ * of anything.
+ */
+void vr_virt_guest_guess (VrVirtGuest *guest, GPtrArray *found);
 
 /*
  * An address for vr_virt_guest_fill(), NULL if either is nothing that a guest can be reached by (loopback,

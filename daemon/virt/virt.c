@@ -32,7 +32,7 @@
 
 struct _VrVirt {
   GObject parent_instance;
-  char *uri;
+  char *uri, *host;       /* host: may be NULL */
   gboolean started;
   VrVirtSession *session; /* NULL: not connected */
   GPtrArray *attempts;    /* of VrVirtSession: being opened */
@@ -216,7 +216,7 @@ vr_virt_list_async (VrVirt *self, guint deadline_ms, GCancellable *cancellable, 
   GTask *task = g_task_new (self, cancellable, callback, data);
 
   g_task_set_source_tag (task, vr_virt_list_async);
-  vr_virt_describe (self->calls, NULL, deadline_ms, task);
+  vr_virt_describe (self->calls, NULL, self->host, deadline_ms, task);
 }
 
 GPtrArray *
@@ -233,7 +233,7 @@ vr_virt_look_async (VrVirt *self, const char *uuid, guint deadline_ms, GCancella
   GTask *task = g_task_new (self, cancellable, callback, data);
 
   g_task_set_source_tag (task, vr_virt_look_async);
-  vr_virt_describe (self->calls, uuid, deadline_ms, task);
+  vr_virt_describe (self->calls, uuid, self->host, deadline_ms, task);
 }
 
 VrVirtGuest *
@@ -311,11 +311,12 @@ ignore_error (void *data, virErrorPtr error)
 }
 
 VrVirt *
-vr_virt_new (const char *uri)
+vr_virt_new (const char *uri, const char *host)
 {
   VrVirt *self = g_object_new (VR_TYPE_VIRT, NULL);
 
   self->uri = g_strdup (uri != NULL ? uri : DEFAULT_URI);
+  self->host = g_strdup (host);
   return self;
 }
 
@@ -378,6 +379,7 @@ vr_virt_finalize (GObject *object)
   g_hash_table_unref (self->stamps);
   g_free (self->trouble);
   g_free (self->uri);
+  g_free (self->host);
   G_OBJECT_CLASS (vr_virt_parent_class)->finalize (object);
 }
 

@@ -60,8 +60,10 @@ typedef enum {
 
 /* An active guest as libvirt describes it now. */
 typedef struct {
-  VrGuestXml *xml;         /* NICs that the XML gives no address have what virDomainInterfaceAddresses says: the first of
-                              lease, agent and arp that says anything. What the agent says is the guest's own word. */
+  VrGuestXml *xml;         /* for each NIC and family that the XML names no address of, `learned` has what virDomainInterfaceAddresses
+                              says: the first of lease and agent that says anything, else what the stamp remembers, else arp. What the
+                              agent says is the guest's own word. */
+  GHashTable *answered;    /* set of "MAC 4" and "MAC 6": lease or agent said it when this was looked at; NULL: none */
   VrVirtState state;
   gboolean    migrating;   /* it is leaving, or awaited; not: runs here while its memory still follows (post-copy) */
   gboolean    incoming;    /* this is the target and it does not run yet; the state is PAUSED or PAUSED_MIGRATING */
@@ -78,7 +80,11 @@ G_DECLARE_FINAL_TYPE (VrVirt, vr_virt, VR, VIRT, GObject)
  *   "disconnected" (const char *why): once for each time that libvirt cannot be reached, also at the start.
  *   "event" (const VrVirtEvent *, valid during the emission): straight from libvirt's callback, nothing waits in between.
  */
-VrVirt  *vr_virt_new (const char *uri); /* NULL: qemu:///system; connects to nothing yet */
+/*
+ * uri NULL: qemu:///system; connects to nothing yet. host: this host's name. Of guests whose stamp names another home the leases here
+ * are not asked for: they would be another network's, or from an earlier stay; NULL: of all guests they are.
+ */
+VrVirt  *vr_virt_new (const char *uri, const char *host);
 void     vr_virt_start (VrVirt *virt);  /* connects, and again whenever it has to; never fails, never waits */
 void     vr_virt_stop (VrVirt *virt);   /* before the last unref: no more signals; calls end with VR_VIRT_ERROR_CONNECT */
 gboolean vr_virt_is_connected (VrVirt *virt);

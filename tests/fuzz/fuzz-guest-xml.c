@@ -7,6 +7,18 @@
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
 static void
+check_addresses (const GPtrArray *addresses)
+{
+  for (guint i = 0; i < addresses->len; i++)
+    {
+      const char *address = g_ptr_array_index (addresses, i);
+      g_autofree char *again = vr_guest_xml_canonical_address (address, NULL);
+
+      g_assert_cmpstr (again, ==, address);
+    }
+}
+
+static void
 check_nic (const VrGuestNic *nic)
 {
   g_autofree char *mac = vr_guest_xml_canonical_mac (nic->mac, NULL);
@@ -14,13 +26,9 @@ check_nic (const VrGuestNic *nic)
   g_assert_cmpstr (mac, ==, nic->mac);
   g_assert_cmpuint (nic->addresses->len, <=, VR_GUEST_XML_MAX_ADDRESSES);
   g_assert_true ((nic->addresses->len == 0) == (nic->source == VR_ADDRESS_SOURCE_NONE));
-  for (guint i = 0; i < nic->addresses->len; i++)
-    {
-      const char *address = g_ptr_array_index (nic->addresses, i);
-      g_autofree char *again = vr_guest_xml_canonical_address (address, NULL);
-
-      g_assert_cmpstr (again, ==, address);
-    }
+  g_assert_cmpuint (nic->addresses->len + nic->learned->len, <=, VR_GUEST_XML_MAX_ADDRESSES);
+  check_addresses (nic->addresses);
+  check_addresses (nic->learned);
 }
 
 int

@@ -321,8 +321,9 @@ test_address_from_libvirt (Fixture *fixture, gconstpointer data)
   look_at (fixture->ear.virt, UUID, &answer);
   g_assert_no_error (answer.error);
   nic = vr_guest_xml_find_nic (answer.guest->xml, MAC);
-  g_assert_cmpuint (nic->addresses->len, ==, 1);
-  g_assert_cmpstr (nic->addresses->pdata[0], ==, "192.168.0.1");
+  g_assert_cmpuint (nic->addresses->len, ==, 0);
+  g_assert_cmpuint (nic->learned->len, ==, 1);
+  g_assert_cmpstr (nic->learned->pdata[0], ==, "192.168.0.1");
 }
 
 /*

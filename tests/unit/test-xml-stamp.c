@@ -24,6 +24,8 @@ full_metadata (void)
   vr_metadata_nic_add_address (vr_guest_metadata_get_nic (metadata, "52:54:00:00:00:01"), "10.9.1.100");
   vr_metadata_nic_add_address (vr_guest_metadata_get_nic (metadata, "52:54:00:00:00:01"), "fd00:9:1::100");
   vr_metadata_nic_add_address (vr_guest_metadata_get_nic (metadata, "52:54:00:00:00:02"), "10.9.2.100");
+  vr_metadata_nic_add_learned (vr_guest_metadata_get_nic (metadata, "52:54:00:00:00:02"), "fd00:9:2::100");
+  vr_metadata_nic_add_learned (vr_guest_metadata_get_nic (metadata, "52:54:00:00:00:03"), "10.9.3.100");
   return metadata;
 }
 

@@ -256,6 +256,50 @@ test_metadata_complete (void)
 }
 
 static void
+assert_learned (const VrGuestXml *guest, const char *expected)
+{
+  const VrGuestNic *nic = g_ptr_array_index (guest->nics, 0);
+  g_autoptr (GString) learned = g_string_new (NULL);
+
+  for (guint i = 0; i < nic->learned->len; i++)
+    g_string_append_printf (learned, "%s%s", i > 0 ? " " : "", (const char *) nic->learned->pdata[i]);
+  g_assert_cmpstr (learned->str, ==, expected);
+}
+
+#define LEARNED "<address learned='yes'>10.0.0.9</address><address learned='yes'>fd00::9</address>"
+
+/* It is what the stamp remembers of nwfilter's word, say, and nwfilter says another by now. */
+static void
+test_learned_is_no_source (void)
+{
+  g_autoptr (VrGuestXml) guest = parse ("<guest xmlns='urn:virt-relay:guest:1'><nic mac='" MAC1 "'>" LEARNED "</nic></guest>",
+                                        NIC (MAC1, FILTER ("<parameter name='IP' value='10.0.0.1'/>")));
+
+  assert_addresses (guest, 0, VR_ADDRESS_SOURCE_NWFILTER, "10.0.0.1");
+  assert_learned (guest, "fd00::9");
+}
+
+static void
+test_learned_stays_where_nothing_is_said (void)
+{
+  g_autoptr (VrGuestXml) guest = parse ("<guest xmlns='urn:virt-relay:guest:1'><nic mac='" MAC1 "'>" LEARNED "</nic></guest>",
+                                        NIC (MAC1, ""));
+
+  assert_addresses (guest, 0, VR_ADDRESS_SOURCE_NONE, "");
+  assert_learned (guest, "10.0.0.9 fd00::9");
+}
+
+static void
+test_learned_beside_the_administrators (void)
+{
+  g_autoptr (VrGuestXml) guest = parse ("<guest xmlns='urn:virt-relay:guest:1'><nic mac='" MAC1 "'><address>10.0.0.1</address>" LEARNED
+                                        "</nic></guest>", NIC (MAC1, ""));
+
+  assert_addresses (guest, 0, VR_ADDRESS_SOURCE_METADATA, "10.0.0.1");
+  assert_learned (guest, "fd00::9");
+}
+
+static void
 test_metadata_addresses_alone (void)
 {
   g_autoptr (VrGuestXml) guest = parse (OWN (OWN_NIC (MAC1, "10.0.0.1")), NIC (MAC1, ""));
@@ -286,6 +330,7 @@ test_metadata_equal (void)
     "<guest xmlns='urn:virt-relay:guest:1' home='a'><nic mac='" MAC2 "'/></guest>",
     "<guest xmlns='urn:virt-relay:guest:1' home='a'><nic mac='" MAC1 "'><address>10.0.0.1</address></nic></guest>",
     "<guest xmlns='urn:virt-relay:guest:1' home='a'><nic mac='" MAC1 "'><address>10.0.0.2</address></nic></guest>",
+    "<guest xmlns='urn:virt-relay:guest:1' home='a'><nic mac='" MAC1 "'><address learned='yes'>10.0.0.2</address></nic></guest>",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
@@ -378,6 +423,9 @@ main (int argc, char **argv)
   g_test_add_func ("/xml/address/refused", test_address_refused);
   g_test_add_func ("/xml/metadata/complete", test_metadata_complete);
   g_test_add_func ("/xml/metadata/addresses-alone", test_metadata_addresses_alone);
+  g_test_add_func ("/xml/metadata/learned/is-no-source", test_learned_is_no_source);
+  g_test_add_func ("/xml/metadata/learned/stays-where-nothing-is-said", test_learned_stays_where_nothing_is_said);
+  g_test_add_func ("/xml/metadata/learned/beside-the-administrators", test_learned_beside_the_administrators);
   g_test_add_func ("/xml/metadata/no-such-nic", test_metadata_for_a_nic_that_is_not_there);
   g_test_add_func ("/xml/metadata/equal", test_metadata_equal);
   return g_test_run ();

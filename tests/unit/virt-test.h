@@ -131,7 +131,7 @@ ear_on_event (VrVirt *virt, const VrVirtEvent *event, gpointer data)
 static inline void
 ear_open (Ear *ear, const char *uri)
 {
-  *ear = (Ear){ .virt = vr_virt_new (uri), .thread = g_thread_self () };
+  *ear = (Ear){ .virt = vr_virt_new (uri, NULL), .thread = g_thread_self () };
   ear->events = g_ptr_array_new_with_free_func ((GDestroyNotify) seen_event_free);
   g_signal_connect (ear->virt, "connected", G_CALLBACK (ear_on_connected), ear);
   g_signal_connect (ear->virt, "disconnected", G_CALLBACK (ear_on_disconnected), ear);
