@@ -230,6 +230,21 @@ plan_home_table (VrDraft *draft, const char *home, const char *dev, gboolean v6)
     }
 }
 
+/* A guest with several NICs may send by any of them whatever the source address is: to most it is one host, with one default route. */
+static void
+send_from (VrDraft *draft, const VrCase *c, const char *address)
+{
+  g_autofree char *from = vr_plan_host_route (address);
+
+  for (guint i = 0; i < c->here->nics->len; i++)
+    {
+      const char *way = way_to (c->here->nics->pdata[i]);
+
+      if (way != NULL)
+        vr_draft_rule (draft, VR_RULE_AWAY, vr_address_is_v6 (address), from, NULL, way, vr_tunnel_if_id (c->home));
+    }
+}
+
 void
 vr_plan_away (VrDraft *draft, const VrCase *c)
 {
@@ -245,12 +260,10 @@ vr_plan_away (VrDraft *draft, const VrCase *c)
         continue;
       for (guint k = 0; record->addresses[k] != NULL; k++)
         {
-          const char      *address = record->addresses[k];
-          gboolean         v6 = vr_address_is_v6 (address);
-          g_autofree char *from = vr_plan_host_route (address);
+          const char *address = record->addresses[k];
 
-          vr_draft_rule (draft, VR_RULE_AWAY, v6, from, NULL, way_to (nic), vr_tunnel_if_id (c->home));
-          plan_home_table (draft, c->home, dev, v6);
+          send_from (draft, c, address);
+          plan_home_table (draft, c->home, dev, vr_address_is_v6 (address));
           vr_draft_address (draft, "away", NULL, address);
           vr_draft_address (draft, "peer-homed", dev, address);
         }

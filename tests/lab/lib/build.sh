@@ -73,7 +73,7 @@ initrd_make() {
   rm -r "$root"
 }
 
-build_guest() { initrd_make guest "$LAB_SRC/guest-init" virtio_pci virtio_net evdev button; }
+build_guest() { initrd_make guest "$LAB_SRC/guest-init" virtio_pci virtio_net virtio_console evdev button; }
 build_vm() { initrd_make vm "$LAB_SRC/vm-init" virtio_pci virtiofs overlay virtio_rng; }
 
 # build_saved_guests FILE...: boots outside the VM, once, the guests that the scenarios boot, and keeps their state

@@ -7,28 +7,60 @@ guest_number() { # d: 100, e: 101, ...
   printf '%d' $(($(printf '%d' "'$1") - $(printf '%d' "'d") + 100))
 }
 
+guest_mac2() { printf '52:54:01:09:%02x:%02x' "${2#h}" "$(guest_number "$1")"; } # of its second NIC
 guest_mac() { printf '52:54:00:09:%02x:%02x' "${2#h}" "$(guest_number "$1")"; }
 virsh_on() { local h=$1; shift; on "$h" virsh -q -c qemu:///system "$@"; }
+
+# option NAME OPTION...: the word after that option; empty if it is not there
+option() {
+  local name=$1
+  shift
+  while [ $# -gt 1 ]; do
+    [ "$1" != "$name" ] || { echo "$2"; return; }
+    shift
+  done
+}
 
 # guest_addresses GUEST HOST [OPTION...]: sets ADDRESSES4 and ADDRESSES6, as boot's options say: d's are .100, .110, .120
 guest_addresses() {
   local n=${2#h} number pairs=1 i
   number=$(guest_number "$1")
-  [[ " $* " != *' --addresses '* ]] || pairs=$(sed -E 's/.* --addresses ([0-9]+).*/\1/' <<< " $* ") pairs=$((pairs / 2))
+  [[ " $* " != *' --addresses '* ]] || pairs=$(($(option --addresses "$@") / 2))
+  [[ " $* " != *' --nics 2 '* ]] || pairs=2
   ADDRESSES4=() ADDRESSES6=()
   for ((i = 0; i < pairs; i++)); do
-    [[ " $* " == *' --only6 '* ]] || ADDRESSES4+=("10.9.$n.$((number + 10 * i))")
+    [[ " $* " == *' --only6 '* || " $* " == *' --network '* ]] || ADDRESSES4+=("10.9.$n.$((number + 10 * i))")
     ADDRESSES6+=("fd00:9:$n::$((number + 10 * i))")
   done
 }
 
+nic_xml() { # MAC bridge|network NAME
+  echo "<interface type='$2'><mac address='$1'/><source $2='$3'/><model type='virtio'/></interface>"
+}
+
+told_xml() { # MAC ADDRESS...
+  echo "<virt-relay:nic mac='$1'>$(printf '<virt-relay:address>%s</virt-relay:address>' "${@:2}")</virt-relay:nic>"
+}
+
 guest_xml() { # GUEST HOST [OPTION...]
-  local g=$1 n=${2#h} number mac type=qemu icount='' told='' ip4 ip6
+  local g=$1 n=${2#h} number mac type=qemu icount='' told='' ip4 ip6 more='' dhcp='' nics channel=''
   number=$(guest_number "$g")
   mac=$(guest_mac "$g" "$2")
   guest_addresses "$@"
+  nics=$(nic_xml "$mac" bridge br0)
+  if [[ " $* " == *' --nics 2 '* ]]; then
+    more=${ADDRESSES4[1]}/24,${ADDRESSES6[1]}/64
+    nics+=$(nic_xml "$(guest_mac2 "$g" "$2")" bridge br0)
+    told=$(told_xml "$(guest_mac2 "$g" "$2")" "${ADDRESSES4[1]}" "${ADDRESSES6[1]}")
+    ADDRESSES4=("${ADDRESSES4[0]}") ADDRESSES6=("${ADDRESSES6[0]}")
+  fi
+  if [[ " $* " == *' --network '* ]]; then
+    dhcp=yes
+    nics=$(nic_xml "$mac" network "$(option --network "$@")")
+  fi
+  [[ " $* " != *' --agent '* ]] || channel="<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
   ip4=$(IFS=,; echo "${ADDRESSES4[*]/%//24}") ip6=$(IFS=,; echo "${ADDRESSES6[*]/%//64}")
-  [[ " $* " == *' --unannounced '* ]] || told=$(printf '<virt-relay:address>%s</virt-relay:address>' "${ADDRESSES4[@]}" "${ADDRESSES6[@]}")
+  [[ " $* " == *' --unannounced '* ]] || told+=$(told_xml "$mac" "${ADDRESSES4[@]}" "${ADDRESSES6[@]}")
   if kvm_works; then type=kvm; fi
   # Emulated twice, a guest may be so slow that a timer's interrupt takes longer than the time to the next: it would never get to
   # anything else. So in the VM its clock counts instructions, and its state that is kept for the VM was made like that. It costs
@@ -42,9 +74,7 @@ guest_xml() { # GUEST HOST [OPTION...]
   <uuid>00090009-0000-4000-8000-000000000$number</uuid>
   <metadata>
     <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1">
-      <virt-relay:nic mac="$mac">
-        $told
-      </virt-relay:nic>
+      $told
     </virt-relay:guest>
   </metadata>
   <memory unit='MiB'>112</memory>
@@ -53,7 +83,7 @@ guest_xml() { # GUEST HOST [OPTION...]
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>$LAB_DIR/kernel/boot/vmlinuz-$KERNEL</kernel>
     <initrd>$LAB_DIR/guest.img</initrd>
-    <cmdline>console=ttyS0 quiet panic=-1 mitigations=off nokaslr lab.ip4=$ip4 lab.gw4=10.9.$n.1 lab.ip6=$ip6 lab.gw6=fd00:9:$n::1</cmdline>
+    <cmdline>console=ttyS0 quiet panic=-1 mitigations=off nokaslr lab.ip4=$ip4 lab.gw4=10.9.$n.1 lab.ip6=$ip6 lab.gw6=fd00:9:$n::1 lab.more=$more lab.dhcp=$dhcp</cmdline>
   </os>
   <features><acpi/></features>
   <on_poweroff>destroy</on_poweroff>
@@ -62,11 +92,8 @@ guest_xml() { # GUEST HOST [OPTION...]
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <controller type='usb' model='none'/>
-    <interface type='bridge'>
-      <mac address='$mac'/>
-      <source bridge='br0'/>
-      <model type='virtio'/>
-    </interface>
+    $nics
+    $channel
     <serial type='file'><source path='$LAB_RUN/guests/$g/console' append='on'/></serial>
     <memballoon model='none'/>
   </devices>
@@ -81,12 +108,13 @@ runs() { [ -e "$(root_of "$2")/run/libvirt/qemu/$1.pid" ] && [ "$(virsh_on "$2" 
 # guest_answers GUEST HOST: the guest runs on the host that it belongs to, and answers there
 guest_answers() {
   runs "$1" "$2" && on "$2" "$LAB_BIN/meter" ask --to "$(addr6 "$1")" --wait 5 > /dev/null 2>&1 || return
-  [[ "$(cat "$LAB_RUN/guests/$1/options")" == *--only6* ]] || on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 5 > /dev/null 2>&1
+  [[ "$(cat "$LAB_RUN/guests/$1/options")" == *--only6* || "$(cat "$LAB_RUN/guests/$1/options")" == *--network* ]] || on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 5 > /dev/null 2>&1
 }
 
 # boot GUEST HOST [--cold] [OPTION...]: the guest runs on HOST, belongs to its guest network, and answers. A guest that already is there is taken as
 # it is. In the VM, where booting takes minutes, its state after a boot outside is restored; --cold: it boots nevertheless.
-# --addresses 6: three of each family; --only6: IPv6 alone; --unannounced: its XML names no address
+# --addresses 6: three of each family; --only6: IPv6 alone; --unannounced: its XML names no address; --nics 2: a second NIC with addresses of
+# its own; --network N: its NIC is on that libvirt network, its IPv4 address comes by DHCP; --agent: libvirt can ask it for its addresses
 boot() {
   local g=$1 h=$2 dir=$LAB_RUN/guests/$1 saved
   if [ "${3:-}" != --cold ] && [ "$(cat "$dir/options" 2> /dev/null)" = "${*:3}" ] && [ "$(cat "$dir/home" 2> /dev/null)" = "$h" ] && guest_answers "$g" "$h"; then

@@ -2,17 +2,18 @@
 # virt-relay on the hosts: its configuration, start and stop, and what has to be gone when it is gone.
 
 # relay_config hN: /etc/virt-relay.conf as the host's administrator would write it. The only place of the lab that knows its keys.
-# LAB_REACH_hN holds the hosts whose guest networks hN reaches through virt-relay's tunnels, LAB_DIRECT_hN its [path] direct.
+# LAB_REACH_hN holds the hosts whose guest networks hN reaches through virt-relay's tunnels, LAB_DIRECT_hN its [path] direct, LAB_BRIDGE_hN
+# and LAB_NETWORKS_hN its bridge and guest networks, LAB_UNDERLAY_hN its underlay.
 relay_config() {
-  local h=$1 n=${1#h} reach=LAB_REACH_$1 direct=LAB_DIRECT_$1 root
+  local h=$1 n=${1#h} reach=LAB_REACH_$1 direct=LAB_DIRECT_$1 bridge=LAB_BRIDGE_$1 networks=LAB_NETWORKS_$1 underlay=LAB_UNDERLAY_$1 root
   root=$(root_of "$1")
   (umask 077 && echo "the secret of the lab" > "$root/etc/virt-relay.psk")
   cat > "$root/etc/virt-relay.conf" << X
 [host]
 name = $h
-underlay = 192.0.2.$n
-networks = 10.9.$n.1/24 fd00:9:$n::1/64
-bridge = br0
+underlay = ${!underlay:-192.0.2.$n}
+networks = ${!networks:-10.9.$n.1/24 fd00:9:$n::1/64}
+bridge = ${!bridge:-br0}
 ${!reach:+reach = ${!reach}}
 
 [log]
