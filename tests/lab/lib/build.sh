@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the lab needs before it can start: the programs, virt-relay as a user would install it, a kernel, the initrds.
 
-# build_programs with|without esp|plain: with installs virt-relay into $LAB_DIR/root, without builds the lab's own programs only; plain
+# build_programs with|without|packages esp|plain: with installs virt-relay into $LAB_DIR/root, the others build the lab's own programs only; plain
 # also wants the daemon for plain interfaces
 build_programs() {
   local log=$LAB_DIR/build.log
@@ -9,15 +9,47 @@ build_programs() {
   [ -e "$LAB_BUILD/build.ninja" ] || meson setup "$LAB_BUILD" "$VR_SRC" > "$log" || { tail -20 "$log"; die "meson setup $LAB_BUILD failed"; }
   local targets=(tests/lab/{lab-init,meter,capture,events})
   ninja -C "$LAB_BUILD" build.ninja > "$log" || { tail -20 "$log"; die "meson cannot configure $LAB_BUILD"; }
-  if [ "$1" != without ]; then # and all that is installed; the tests are not the lab's to build
+  if [ "$1" = with ]; then # and all that is installed; the tests are not the lab's to build
     readarray -t -O ${#targets[@]} targets < <(meson introspect "$LAB_BUILD" --targets |
       jq -r --arg build "$LAB_BUILD/" '.[] | select(.installed) | .filename[] | ltrimstr($build)')
     [ "$2" != plain ] || targets+=(tests/lab/virt-relayd-plain)
   fi
   ninja -C "$LAB_BUILD" "${targets[@]}" > "$log" || { tail -40 "$log"; die "build failed"; }
-  [ "$1" != without ] || return 0
+  [ "$1" = with ] || return 0
   rm -rf "$LAB_DIR/root"
   DESTDIR=$LAB_DIR/root meson install -C "$LAB_BUILD" --no-rebuild --quiet >> "$log" || die "meson install failed, see $log"
+}
+
+# build_packages yes|no: the Debian packages, anew if a file of the tree is newer; one more with a higher version, to upgrade to; and the units of
+# libvirt's that are not on this machine
+build_packages() {
+  local package unpacked=$LAB_DIR/package
+  package=$(ls "$VR_BUILD"/deb/virt-relay_*.deb 2> /dev/null)
+  if [ -z "$package" ] || { [ "$1" = yes ] && [ -n "$(find "$VR_SRC" -path "$VR_BUILD" -prune -o -path "$VR_SRC/tests" -prune -o -type f -not -path '*/.git/*' \
+    -newer "$package" -print -quit)" ]; }; then
+    echo "lab: building the packages"
+    "$VR_SRC/packaging/build-deb" > "$LAB_DIR/build-deb.log" 2>&1 || { tail -20 "$LAB_DIR/build-deb.log"; die "packaging/build-deb failed"; }
+    package=$(ls "$VR_BUILD"/deb/virt-relay_*.deb)
+  fi
+  mkdir -p "$LAB_DIR/packages"
+  rm -rf "$unpacked"
+  cp "$package" "$LAB_DIR/packages/virt-relay.deb"
+  dpkg-deb -R "$package" "$unpacked"
+  sed -i 's/^Version: .*/&+next/' "$unpacked/DEBIAN/control"
+  dpkg-deb -b "$unpacked" "$LAB_DIR/packages/virt-relay-next.deb" > /dev/null
+  build_units
+}
+
+# libvirtd's units are in a package that the lab does not need otherwise, because its scripts would change this machine.
+build_units() {
+  local dir=$LAB_DIR/units
+  [ ! -e /usr/lib/systemd/system/libvirtd.service ] && [ ! -e "$dir/usr/lib/systemd/system/libvirtd.service" ] || { mkdir -p "$dir/usr"; return; }
+  rm -rf "$dir"
+  mkdir -p "$dir/unpacked" "$dir/usr/lib/systemd"
+  (cd "$dir" && apt-get download -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 libvirt-daemon-system && dpkg -x libvirt-daemon-system_*.deb unpacked) ||
+    die "cannot download libvirt-daemon-system: is the network there, and Debian's own archive (main) in apt's sources?"
+  cp -r "$dir"/unpacked/{,usr/}lib/systemd/system "$dir/usr/lib/systemd/" 2> /dev/null || [ -e "$dir/usr/lib/systemd/system/libvirtd.service" ]
+  rm -r "$dir/unpacked" "$dir"/*.deb
 }
 
 # download_kernel FOLDER: Debian's cloud kernel, unpacked there

@@ -76,8 +76,7 @@ X
 host_up() {
   local h=$2 n=${2#h} outer pid=''
   mkdir -p "$LAB_RUN/$h"
-  unshare --net --mount --uts --pid --fork --kill-child --propagation private "$LAB_SRC/host-init" "$n" "$1" \
-    < /dev/null > "$LAB_RUN/$h/init.log" 2>&1 &
+  host_process "$1" "$h" < /dev/null > "$LAB_RUN/$h/init.log" 2>&1 &
   outer=$!
   wait_for 180 test -e "$LAB_RUN/$h/ready" || die "$h did not start: $(cat "$LAB_RUN/$h/init.log")"
   pid=$(pgrep -P "$outer")
@@ -103,12 +102,34 @@ address add 10.9.$n.1/24 dev br0
 address add fd00:9:$n::1/64 dev br0 nodad
 X
   neighbour_up "$h"
-  start_dbus "$h"
-  start_charon "$h"
-  start_libvirtd "$h"
+  if [ "$1" = packages ]; then
+    systemd_wait "$h"
+  else
+    start_services "$h"
+  fi
   wait_charon "$h"
   wait_libvirtd "$h"
   start_events "$h"
+}
+
+# host_process FORM hN: the host's first process, until it ends
+host_process() {
+  local cgroup=()
+  if [ "$1" = packages ]; then # systemd wants a tree of control groups that is its own
+    mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    mkdir -p "/sys/fs/cgroup/$2"
+    echo "$BASHPID" > "/sys/fs/cgroup/$2/cgroup.procs"
+    cgroup=(--cgroup --ipc)
+  fi
+  exec unshare --net --mount --uts --pid "${cgroup[@]}" --fork --kill-child --propagation private "$LAB_SRC/host-init" "${2#h}" "$1"
+}
+
+# What systemd starts where the hosts run it
+start_services() {
+  local h=$1
+  start_dbus "$h"
+  start_charon "$h"
+  start_libvirtd "$h"
 }
 
 # The neighbour nN on hN's bridge; on h2 it is also called s.

@@ -36,6 +36,10 @@ HOOKS=/etc/libvirt/hooks/qemu.d
 start_relay() {
   local program=/usr/sbin/virt-relayd root
   root=$(root_of "$1")
+  if [ "$LAB_FORM" = packages ]; then
+    on "$1" systemctl start virt-relayd || die "virt-relayd on $1 does not start: $(on "$1" journalctl -q -u virt-relayd -n 3)"
+    return
+  fi
   [ "$LAB_TUNNEL" != plain ] || program=$LAB_BIN/virt-relayd-plain
   [ -x "$root$program" ] || die "$program is not there"
   mkdir -p -m 700 "$root/run/virt-relay" # as its unit does
@@ -45,6 +49,11 @@ start_relay() {
 }
 stop_relay() {
   local program=virt-relayd
+  if [ "$LAB_FORM" = packages ]; then
+    [ "${2:-TERM}" = TERM ] || on "$1" systemctl kill -s "$2" virt-relayd
+    on "$1" systemctl stop virt-relayd 2> /dev/null || true # not there: it is not installed
+    return
+  fi
   [ "$LAB_TUNNEL" != plain ] || program=virt-relayd-plain
   service_stop "$1" "$program" "${2:-TERM}"
 }
@@ -56,6 +65,7 @@ relay_off() { each host_relay_off; }
 host_relay_on() {
   local root
   root=$(root_of "$1")
+  [ "$LAB_FORM" != packages ] || package_is_installed "$1" || package_install "$1"
   if [ -L "$root/run/hooks-off/virt-relay" ]; then
     mv "$root/run/hooks-off/virt-relay" "$root$HOOKS/"
   fi

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The form --packages: hosts whose first process is systemd, with Debian's own units of D-Bus, strongSwan and libvirt, and virt-relay
+# as dpkg installs it, maintainer scripts included.
+
+# systemd_prepare: in host-init, before systemd starts. Only what a scenario needs is enabled, whatever this machine has.
+systemd_prepare() {
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  rm -rf /etc/systemd/system/* /etc/tmpfiles.d/*
+  touch /etc/tmpfiles.d/tmp.conf /etc/tmpfiles.d/x11.conf # /tmp is everybody's here and stays as it is
+  rm -f /var/lib/man-db/auto-update                      # minutes in the VM, for nothing
+  local unit
+  # What belongs to the machine and not to this host, and libvirtd's sockets: it is asked over TCP, which it does not take from systemd.
+  for unit in systemd-{udevd,udev-trigger,logind,networkd,resolved,timesyncd,remount-fs,firstboot,random-seed,hwdb-update}.service \
+    dev-{hugepages,mqueue}.mount sys-kernel-{debug,tracing,config}.mount proc-sys-fs-binfmt_misc.automount getty.target \
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer man-db.timer logrotate.timer \
+    libvirtd{,-ro,-admin,-tcp,-tls}.socket libvirt-guests.service ssh.service cron.service; do
+    ln -s /dev/null "/etc/systemd/system/$unit"
+  done
+  mkdir -p /etc/systemd/journald.conf.d /etc/default
+  printf '[Journal]\nStorage=volatile\nReadKMsg=no\n' > /etc/systemd/journald.conf.d/lab.conf
+  echo 'LIBVIRTD_ARGS="--listen"' > /etc/default/libvirtd
+  grep -q ^libvirt: /etc/group || echo 'libvirt:x:64057:' >> /etc/group
+  systemctl --root=/ --quiet enable strongswan.service libvirtd.service
+}
+
+# systemd_wait H: until the host is up, as systemd sees it
+systemd_wait() {
+  wait_for 120 on "$1" systemctl is-system-running --wait || [ "$(on "$1" systemctl is-system-running)" = degraded ] ||
+    die "systemd on $1 is not up: $(on "$1" systemctl list-jobs 2>&1 | head -20)"
+}
+
+# package_install H [next], package_is_installed H: by dpkg, as apt does it once everything is downloaded
+package_install() {
+  on "$1" env DEBIAN_FRONTEND=noninteractive dpkg -i "$LAB_DIR/packages/virt-relay${2:+-$2}.deb" > "$LAB_RUN/$1/log/dpkg.log" 2>&1 < /dev/null ||
+    die "dpkg on $1: $(tail -5 "$LAB_RUN/$1/log/dpkg.log")"
+}
+package_is_installed() { [ "$(on "$1" dpkg-query -W -f '${db:Status-Status}' virt-relay 2> /dev/null)" = installed ]; }
+package_drop() { # H remove|purge
+  on "$1" dpkg "--$2" virt-relay > "$LAB_RUN/$1/log/dpkg.log" 2>&1 < /dev/null || die "dpkg on $1: $(tail -5 "$LAB_RUN/$1/log/dpkg.log")"
+}
+
+# unit_says H PROPERTY [UNIT]: one property of a unit
+unit_says() { on "$1" systemctl show --value -p "$2" "${3:-virt-relayd}"; }
+unit_is() { [ "$(unit_says "$1" "$2")" = "$3" ]; }
+
+# journal H TEXT: does virt-relayd's journal have it?
+journal() { [[ "$(on "$1" journalctl -q -u virt-relayd --no-pager)" == *"$2"* ]]; }

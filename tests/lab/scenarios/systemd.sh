@@ -1,0 +1,56 @@
+# virt-relayd as systemd's unit: order, readiness, watchdog, reload and stop while it relays, its fields in the journal, its score
+[ "$LAB_FORM" = packages ] || skip "needs hosts with systemd: run --packages"
+starts() { local now; now=$(unit_says "$1" NRestarts); ((now > $2)); }
+forbidden() { on "$1" journalctl -q -u virt-relayd --no-pager | grep -iE "not permitted|permission denied|read-only file"; }
+told_of_tunnels() { [[ "$(unit_says "$1" StatusText)" == "$2 of $2 tunnels up"* ]]; }
+
+boot d h1
+expect_soon "T1 is up" tunnel_up h2 h1
+expect_soon "systemctl status says so" told_of_tunnels h1 1
+expect_ok "systemd's score is 2.5 at most" on h1 systemd-analyze security --threshold=25 --no-pager virt-relayd
+pid=$(unit_says h1 MainPID)
+expect_ok "it has CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_PTRACE and no other" test "$(on h1 awk '/^CapEff/ {print $2}' "/proc/$pid/status")" = 0000000000083000
+
+# As at boot: one transaction, which systemd puts in order
+on h2 systemctl stop virt-relayd strongswan libvirtd
+on h2 bash -c 'printf "[Unit]\nWants=virt-relayd.service libvirtd.service strongswan.service\n" > /run/systemd/system/lab.target && systemctl daemon-reload && systemctl start lab.target'
+expect_soon "h2: virt-relayd is started" unit_is h2 ActiveState active
+for unit in libvirtd strongswan; do
+  expect_ok "h2: it began when $unit was ready" test "$(unit_says h2 ExecMainStartTimestampMonotonic)" -ge "$(unit_says h2 ActiveEnterTimestampMonotonic $unit)"
+done
+wait_libvirtd h2
+expect_soon "T1 is up again" tunnel_up h2 h1
+
+migrate d h1 h3
+expect_owner d h3
+expect_soon "h1 relays" reaches s d
+on h1 bash -c 'mkdir -p /run/systemd/system/virt-relayd.service.d && printf "[Service]\nWatchdogSec=20\n" > /run/systemd/system/virt-relayd.service.d/lab.conf && systemctl daemon-reload && systemctl restart virt-relayd'
+expect_soon "h1 is ready again" untroubled h1
+remember h1
+traffic s d 10
+pid=$(unit_says h1 MainPID) before=$(unit_says h1 NRestarts)
+on h1 kill -STOP "$pid"
+LAB_SOON=200 expect_soon "a daemon that hangs is killed by the watchdog and starts anew" starts h1 "$before"
+expect_soon "h1 is active again" unit_is h1 ActiveState active
+expect_ok "the journal has the watchdog's word" journal h1 "Watchdog timeout"
+expect_soon "h1 knows its guests again" record_is d owner h3
+traffic_stop
+expect lost -eq 0
+expect_as_remembered h1
+
+traffic s d 10
+pid=$(unit_says h1 MainPID)
+on h1 systemctl reload virt-relayd
+expect_ok "a reload is no restart" unit_is h1 MainPID "$pid"
+expect_ok "the configuration was read again" journal h1 "configuration read again: nothing changed"
+on h1 systemctl stop virt-relayd
+expect_ok "h1: a stop is a success" unit_is h1 Result success
+expect_as_remembered h1
+traffic_stop
+expect lost -eq 0
+expect cleartext -eq 0
+on h1 systemctl start virt-relayd
+
+for h in h1 h3; do expect_fail "$h: nothing was forbidden to it" forbidden $h; done
+expect_ok "the journal's fields say where a message comes from" on h1 bash -c 'journalctl -q -u virt-relayd -o json GLIB_DOMAIN=tunnel |
+  jq -se "any(.MESSAGE == \"tunnel to h3 is up\" and .CODE_FUNC != null and .PRIORITY != null and ._SYSTEMD_UNIT == \"virt-relayd.service\")"'
