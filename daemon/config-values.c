@@ -368,6 +368,17 @@ vr_config_read_seconds (const char *text, gpointer field, GError **error)
 }
 
 gboolean
+vr_config_read_flag (const char *text, gpointer field, GError **error)
+{
+  gboolean yes = g_str_equal (text, "yes");
+
+  if (!yes && !g_str_equal (text, "no"))
+    return invalid (error, "\"%s\" is neither yes nor no", text);
+  *(gboolean *) field = yes;
+  return TRUE;
+}
+
+gboolean
 vr_config_read_mebibytes (const char *text, gpointer field, GError **error)
 {
   return read_number (text, "MiB", 1, VR_CONFIG_MAX_MEBIBYTES, field, error);

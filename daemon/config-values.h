@@ -39,6 +39,7 @@ gboolean vr_config_read_esp_proposals (const char *text, gpointer field, GError 
 gboolean vr_config_read_seconds (const char *text, gpointer field, GError **error);       /* guint: 1 to VR_CONFIG_MAX_SECONDS */
 gboolean vr_config_read_mtu (const char *text, gpointer field, GError **error);           /* guint: bytes */
 gboolean vr_config_read_direct (const char *text, gpointer field, GError **error);        /* VrDirect */
+gboolean vr_config_read_flag (const char *text, gpointer field, GError **error);          /* gboolean: yes or no */
 gboolean vr_config_read_mebibytes (const char *text, gpointer field, GError **error);     /* guint: 1 to VR_CONFIG_MAX_MEBIBYTES */
 gboolean vr_config_read_threshold (const char *text, gpointer field, GError **error);     /* guint: packets */
 

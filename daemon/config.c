@@ -22,7 +22,7 @@ G_DEFINE_QUARK (vr-config-error-quark, vr_config_error)
 #define DEFAULT_PROPOSALS "aes256gcm16-prfsha384-ecp384 aes256gcm16-prfsha384-x25519"
 #define DEFAULT_ESP_PROPOSALS "aes256gcm16-ecp384 aes256gcm16-x25519"
 
-typedef enum { TYPE_TEXT, TYPE_LIST, TYPE_NUMBER, TYPE_AUTH, TYPE_DIRECT } Type; /* char *, char **, guint, VrAuth, VrDirect */
+typedef enum { TYPE_TEXT, TYPE_LIST, TYPE_NUMBER, TYPE_FLAG, TYPE_AUTH, TYPE_DIRECT } Type; /* char *, char **, guint, gboolean, VrAuth, VrDirect */
 
 typedef enum { ALWAYS, WITH_PSK, WITH_CERTIFICATE } When; /* for which auth the key is needed, and allowed */
 
@@ -65,6 +65,9 @@ static const Key keys[] = {
   KEY ("path", "direct", direct, TYPE_DIRECT, vr_config_read_direct, "build"),
   KEY ("path", "threshold", threshold, TYPE_NUMBER, vr_config_read_threshold, "10"),
   KEY ("path", "confirm-after", confirm_after_s, TYPE_NUMBER, vr_config_read_seconds, "5"),
+  KEY ("migration", "lossless", lossless, TYPE_FLAG, vr_config_read_flag, "yes"),
+  KEY ("migration", "copies-memory", copies_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "4"),
+  KEY ("migration", "kept-memory", kept_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "16"),
   KEY ("migration", "queue-memory", queue_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "64"),
   KEY ("migration", "intent-timeout", intent_timeout_s, TYPE_NUMBER, vr_config_read_seconds, "10"),
 };
@@ -388,6 +391,8 @@ key_text (const Key *key, const VrConfig *config)
       return g_strjoinv (" ", *(char ***) field);
     case TYPE_NUMBER:
       return g_strdup_printf ("%u", *(guint *) field);
+    case TYPE_FLAG:
+      return g_strdup (*(gboolean *) field ? "yes" : "no");
     case TYPE_AUTH:
       return g_strdup (*(VrAuth *) field == VR_AUTH_PSK ? "psk" : "certificate");
     case TYPE_DIRECT:

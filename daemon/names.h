@@ -9,6 +9,7 @@
 #define VR_CONFIG_FILE "/etc/virt-relay.conf"
 #define VR_RUN_DIR "/run/virt-relay"
 #define VR_STATE_DIR "/var/lib/virt-relay"
+#define VR_QEMU_RUN_DIR "/run/libvirt/qemu"     /* libvirt's: NAME.pid, the process of each guest */
 #define VR_HOOK_SOCKET VR_RUN_DIR "/hook.sock"  /* the daemon listens, virt-relay-hook connects */
 #define VR_SPOOL_DIR VR_STATE_DIR "/spool"      /* events that the daemon was not there to take */
 #define VR_LOG_DIR VR_STATE_DIR "/log"          /* the file engine's default directory */

@@ -48,11 +48,14 @@ on_virt_event (VrVirt *virt, const VrVirtEvent *event, gpointer data)
       G_GNUC_FALLTHROUGH;
     case VR_VIRT_RESUMED_MIGRATED:
     case VR_VIRT_RESUMED_POSTCOPY:
+      if (local->presence == VR_PRESENCE_HANDED_OVER)
+        vr_relay_flip_back (self, local);
       vr_relay_set_presence (self, local, VR_PRESENCE_RUNNING);
       return;
     case VR_VIRT_RESUMED_UNPAUSED:
       if (local->presence != VR_PRESENCE_HANDED_OVER)
         break;
+      vr_relay_flip_back (self, local);
       vr_relay_set_presence (self, local, VR_PRESENCE_RUNNING);
       vr_relay_reconcile (self);
       return;
@@ -73,6 +76,7 @@ on_virt_event (VrVirt *virt, const VrVirtEvent *event, gpointer data)
       local->stop_us = event->time_us;
       break;
     case VR_VIRT_QEMU_RESUME:
+      local->stop_us = 0;
       break;
     case VR_VIRT_CHANGED:
       vr_relay_look (self, local);

@@ -17,11 +17,13 @@ void
 vr_local_free (VrLocal *local)
 {
   g_clear_handle_id (&local->timer, g_source_remove);
+  g_clear_pointer (&local->switchover, vr_switchover_free);
   g_clear_pointer (&local->sighting, vr_sighting_free);
   g_clear_pointer (&local->here, vr_here_free);
   g_clear_pointer (&local->stamped, vr_guest_metadata_free);
   g_clear_pointer (&local->told, g_hash_table_unref);
   g_clear_pointer (&local->flip, vr_switch_free);
+  g_clear_pointer (&local->back, vr_switch_free);
   g_free (local->uuid);
   g_free (local);
 }
@@ -35,6 +37,7 @@ vr_relay_local (VrRelay *self, const char *uuid)
     {
       local = g_new0 (VrLocal, 1);
       local->uuid = g_strdup (uuid);
+      local->relay = self;
       g_hash_table_insert (self->locals, local->uuid, local);
     }
   return local;

@@ -5,12 +5,14 @@
 #include "kernel/asking.h"
 #include "model/custody.h"
 #include "relay.h"
+#include "switchover/switchover.h"
 
 G_BEGIN_DECLS
 
 /* A guest on this host, from its first sign to its last. */
 typedef struct {
   char            *uuid;
+  VrRelay         *relay;    /* not owned */
   VrPresence       presence;
   VrSighting      *sighting; /* NULL until its XML was seen */
   VrHere          *here;     /* NULL until it has a tap */
@@ -22,8 +24,10 @@ typedef struct {
   gboolean         may_learn;     /* the XML does not name all families of all NICs: libvirt may learn others */
   GHashTable      *told;          /* set of the addresses that its administrator wrote into its metadata; NULL until its XML was seen */
   VrGuestMetadata *stamped;  /* what its live XML carries; NULL: nothing */
-  VrSwitch        *flip;     /* the switchover to where it is going, built beforehand */
-  gint64           stop_us;  /* wall clock of QEMU's latest STOP, 0: none */
+  VrSwitch        *flip;     /* the routes to where it is going, built beforehand; NULL: not known, or not possible yet */
+  VrSwitch        *back;     /* and those as they are while it is here */
+  VrSwitchover    *switchover; /* what it takes that no packet is lost; armed, or under way, or over */
+  gint64           stop_us;  /* wall clock of QEMU's STOP; 0: it runs, or it is not known */
 } VrLocal;
 
 struct _VrRelay {
@@ -98,6 +102,7 @@ void vr_relay_rates_fill (VrRelay *self, VrRecord *leaving); /* how much comes t
 /* relay-flip.c: the switchover */
 void     vr_relay_prepare_flip (VrRelay *self, VrLocal *local);
 void     vr_relay_flip (VrRelay *self, VrLocal *local, gint64 event_us);
+void     vr_relay_flip_back (VrRelay *self, VrLocal *local); /* it was flipped, and it runs here again */
 VrFacts *vr_relay_facts_new (VrRelay *self);
 void     vr_relay_facts_free (VrFacts *facts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrFacts, vr_relay_facts_free)

@@ -25,6 +25,7 @@
 enum {
   SLOT_SIZE = 2048,
   BLOCK_SIZE = 64 * 1024,
+  KEPT_SHARE = 4,              /* of the slots one in so many holds what is past; the others wait for what comes before the next trim */
   LARGE_MAX = 64 * 1024 + 512, /* the largest frame there is */
 };
 
@@ -202,10 +203,10 @@ vr_copies_trim (VrCopies *copies)
 {
   guint count = vr_copies_count (copies);
 
-  if (count <= copies->slots / 2)
+  if (count <= copies->slots / KEPT_SHARE)
     return;
   copies->trimmed = TRUE;
-  vr_copies_drop (copies, count - copies->slots / 2);
+  vr_copies_drop (copies, count - copies->slots / KEPT_SHARE);
 }
 
 guint64

@@ -35,7 +35,7 @@ void    vr_copies_peek (VrCopies *copies, guint number, VrCopy *copy); /* number
 /* The oldest, whole; valid until it is dropped. FALSE: the rest of a large frame found no room. */
 gboolean vr_copies_take (VrCopies *copies, VrCopy *copy);
 void    vr_copies_drop (VrCopies *copies, guint count); /* the oldest ones; at most the last count */
-void    vr_copies_trim (VrCopies *copies); /* drops the oldest ones while the memory is more than half full */
+void    vr_copies_trim (VrCopies *copies); /* drops the oldest ones while the memory is more than a quarter full */
 
 guint64 vr_copies_lost (VrCopies *copies);   /* that found no room, ever */
 guint64 vr_copies_seen (VrCopies *copies);   /* that were dropped or are still there */

@@ -35,6 +35,9 @@
 
 #define TRIM_MS 20
 
+#define CATCH_UP_NS (50 * G_GINT64_CONSTANT (1000000)) /* at most; if frames come faster than they can be sent, there is no end of them */
+#define NEXT_FRAME_NS (500 * G_GINT64_CONSTANT (1000))
+
 static const guint follow_up_ms[] = { 1, 5, 20 }; /* after the flip */
 
 typedef enum {
@@ -219,14 +222,14 @@ vr_switchover_arm (VrSwitchoverSetup *setup)
   for (guint i = 0; i < setup->nics->len; i++)
     arm_nic (self, setup->nics->pdata[i], error != NULL ? error->message : NULL);
   if (self->tunnel != NULL)
-    self->timer = g_timeout_add_full (G_PRIORITY_HIGH, TRIM_MS, on_trim, self, NULL);
+    self->timer = g_timeout_add_full (G_PRIORITY_DEFAULT + 10, TRIM_MS, on_trim, self, NULL); /* after the event, if that waits */
   return self;
 }
 
 gboolean
-vr_switchover_is_armed (const VrSwitchover *self)
+vr_switchover_may_return (const VrSwitchover *self)
 {
-  return self->state == ARMED;
+  return transitions[self->state][RETURN] != NOT_ALLOWED;
 }
 
 gboolean
@@ -331,6 +334,34 @@ on_follow_up (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/*
+ * Frames that come while others are sent have to go before the flip, too: those that go by the new route must not overtake them. So passes follow
+ * until one finds nothing, each shorter than the one before, as long as frames come more slowly than they are sent. Then the best time to flip
+ * is just after a frame: waited for is the next one, if they come fast enough.
+ */
+static void
+catch_up (VrSwitchover *self)
+{
+  gint64  until = self->counts.begin_ns + CATCH_UP_NS, last_ns = 0, idle_until = 0;
+  gint64  now;
+
+  do
+    {
+      guint sent = pass (self);
+
+      now = now_ns ();
+      if (sent == 1 && last_ns != 0)
+        return; /* alone, after a gap: this is the moment */
+      if (sent > 0)
+        last_ns = now;
+      else if (last_ns == 0)
+        return; /* no traffic to speak of */
+      else if (idle_until == 0)
+        idle_until = now + NEXT_FRAME_NS;
+    }
+  while (now < until && (idle_until == 0 || now < idle_until));
+}
+
 gboolean
 vr_switchover_run (VrSwitchover *self, gint64 stop_us, gint64 event_us, VrSwitchoverFlip flip, gpointer data)
 {
@@ -346,7 +377,7 @@ vr_switchover_run (VrSwitchover *self, gint64 stop_us, gint64 event_us, VrSwitch
   for (guint i = 0; i < self->counts.n_nics; i++)
     if (self->ports[i] != NULL)
       vr_port_begin (self->ports[i], (stop_us != 0 ? stop_us : event_us) * 1000);
-  pass (self);
+  catch_up (self);
   self->counts.flip_begin_ns = now_ns ();
   self->counts.flipped = flip (data);
   self->counts.flip_end_ns = now_ns ();

@@ -37,10 +37,10 @@ VrSwitchover *vr_switchover_arm (VrSwitchoverSetup *setup);
 
 /* Is it still armed, for just that, on the interfaces that are there now? If not, make it anew. */
 gboolean vr_switchover_fits (VrSwitchover *switchover, const VrSwitchoverSetup *setup);
-gboolean vr_switchover_is_armed (const VrSwitchover *switchover);
+gboolean vr_switchover_may_return (const VrSwitchover *switchover); /* was it run, and did it not return yet? */
 const char *vr_switchover_get_state (const VrSwitchover *switchover); /* "armed", "following", "keeping", "returned" */
 
-/* Puts the guest's routes in place. Nothing that takes time, no messages. */
+/* Puts the guest's routes in place: nothing that takes time. */
 typedef gboolean (*VrSwitchoverFlip) (gpointer data);
 
 /*

@@ -129,6 +129,9 @@ test_defaults (Files *files, gconstpointer data)
   g_assert_cmpuint (config->threshold, ==, 10);
   g_assert_cmpuint (config->confirm_after_s, ==, 5);
   g_assert_cmpuint (config->intent_timeout_s, ==, 10);
+  g_assert_true (config->lossless);
+  g_assert_cmpuint (config->copies_memory_mib, ==, 4);
+  g_assert_cmpuint (config->kept_memory_mib, ==, 16);
 }
 
 static void
@@ -141,8 +144,12 @@ test_every_key (Files *files, gconstpointer data)
     "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\nca = {DIR}/ca.pem\n"
     "vici-socket = /run/other.vici\nproposals = aes256gcm16-prfsha256-x25519 default\nesp-proposals = aes128gcm16-x25519\n"
     "dpd-delay = 1\ntakeover-delay = 3600\nmtu = 8900\n[path]\ndirect = existing\nthreshold = 1\n"
-    "confirm-after = 60\n[migration]\nintent-timeout = 77\nqueue-memory = 4096\n");
+    "confirm-after = 60\n[migration]\nintent-timeout = 77\nqueue-memory = 4096\nlossless = no\n"
+    "copies-memory = 1\nkept-memory = 7\n");
   g_assert_cmpuint (config->queue_memory_mib, ==, 4096);
+  g_assert_false (config->lossless);
+  g_assert_cmpuint (config->copies_memory_mib, ==, 1);
+  g_assert_cmpuint (config->kept_memory_mib, ==, 7);
   g_assert_cmpstr (config->host->name, ==, "alpha.example-1");
   assert_list (config->host->underlay, "192.0.2.1 2001:db8::1");
   assert_list (config->host->networks, "10.9.1.1/24 fd00:9:1::1/64");
@@ -387,6 +394,9 @@ static const Mistake mistakes[] = {
   { "confirm-after", LEAST "[path]\nconfirm-after = 0\n",
     "test.conf: [path] confirm-after: \"0\" is not a number of seconds from 1 to 3600" },
   /* [migration] */
+  { "lossless", LEAST "[migration]\nlossless = maybe\n", "test.conf: [migration] lossless: \"maybe\" is neither yes nor no" },
+  { "copies-memory", LEAST "[migration]\ncopies-memory = 0\n",
+    "test.conf: [migration] copies-memory: \"0\" is not a number of MiB from 1 to 4096" },
   { "intent-timeout", LEAST "[migration]\nintent-timeout = -1\n",
     "test.conf: [migration] intent-timeout: \"-1\" is not a number of seconds from 1 to 3600" },
   { "queue-memory", LEAST "[migration]\nqueue-memory = 0\n",
@@ -543,7 +553,7 @@ test_manual_has_every_key (Files *files, gconstpointer data)
       g_test_message ("%s", key);
       g_assert_true (g_regex_match_simple (entry, manual, G_REGEX_MULTILINE, 0));
     }
-  g_assert_cmpuint (n, ==, 24);
+  g_assert_cmpuint (n, ==, 27);
 }
 
 #define ADD(path, function) g_test_add ("/config/" path, Files, NULL, files_set_up, function, files_tear_down)

@@ -54,6 +54,9 @@ tunnel_before_stop() {
   compare "$up" -gt 0 && compare "$up" -lt "$stop"
 }
 
+# switched_by WAY H GUEST: by queues, copies or the route only, as H's daemon said of its latest switchover of that guest
+switched_by() { grep "guest $3: .*: by .* sent after it" "$LAB_RUN/$2/log/virt-relayd.out" | tail -1 | grep -q ": by $1[, ]"; }
+
 # path_is H GUEST INTERFACE: that is how H's daemon sends to it
 path_is() { [ "$(on "$1" virt-relay guests --json | jq -r --arg g "$2" '.[] | select(.name == $g) | .path // "none"')" = "$3" ]; }
 
