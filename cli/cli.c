@@ -12,6 +12,7 @@ static const VrCommand *const commands[] = {
   &vr_command_hosts,
   &vr_command_log,
   &vr_command_explain,
+  &vr_command_doctor,
   &vr_command_flush,
 };
 

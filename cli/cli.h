@@ -37,6 +37,7 @@ extern const VrCommand vr_command_guests;
 extern const VrCommand vr_command_hosts;
 extern const VrCommand vr_command_log;
 extern const VrCommand vr_command_explain;
+extern const VrCommand vr_command_doctor;
 extern const VrCommand vr_command_flush;
 
 /* The whole program; gives its exit status. */
