@@ -23,6 +23,9 @@
 #define VR_BUS_ERROR_UNKNOWN_HOST "org.virtrelay1.Error.UnknownHost"
 #define VR_BUS_ERROR_FAILED "org.virtrelay1.Error.Failed"
 
+/* Fields of journal entries: VIRT_RELAY_GUEST and so on, virt-relayd(8) */
+#define VR_JOURNAL_PREFIX "VIRT_RELAY_"
+
 /* <metadata> of a guest: <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1" .../> */
 #define VR_METADATA_NS "urn:virt-relay:guest:1"
 #define VR_METADATA_PREFIX "virt-relay"

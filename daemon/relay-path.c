@@ -9,6 +9,7 @@
  */
 #include "relay-private.h"
 
+#include "logging.h"
 #include "names.h"
 
 #define LOOK_ANSWERS_MS 250
@@ -194,9 +195,12 @@ say_changes (VrRelay *self)
       char            *key = vr_facts_key (dev, path->address);
 
       if (path->direct != g_hash_table_contains (before, key))
-        g_message ("path to %s on %s: %s at %" G_GINT64_FORMAT " us, %u answers", path->address, path->owner,
-                   path->direct ? "direct" : "relayed", g_get_real_time (),
-                   GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key)));
+        {
+          vr_log (G_LOG_LEVEL_MESSAGE, &(VrLogFields) { .address = path->address, .peer = path->owner },
+                  "path to %s on %s: %s at %" G_GINT64_FORMAT " us, %u answers", path->address, path->owner, path->direct ? "direct" : "relayed",
+                  g_get_real_time (), GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key)));
+          vr_relay_say_path (self, path);
+        }
       if (path->direct)
         g_hash_table_add (self->direct, key);
       else

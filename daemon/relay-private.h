@@ -52,6 +52,7 @@ struct _VrRelay {
   gboolean        path_known; /* looked once */
   GHashTable     *rates;     /* tap -> packets that it gets: relay-queue.c's */
   guint           queue_wait, rate_wait; /* sources: a queue can be put back; a rate is measured again */
+  GHashTable     *up;        /* set of the peers whose tunnel was up when last told */
   GHashTable     *troubles;  /* what it is about -> what to say */
   VrPlan         *plan;      /* applied last */
   guint           idle, tick;
@@ -67,6 +68,7 @@ struct _VrRelay {
 void vr_relay_reconcile_soon (VrRelay *self);
 void vr_relay_reconcile (VrRelay *self);
 void vr_relay_trouble (VrRelay *self, const char *about, const char *what); /* what NULL: over */
+void vr_relay_say_path (VrRelay *self, const VrPath *path); /* it became direct, or ceased to be */
 void vr_relay_say_ready (VrRelay *self);
 void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
 

@@ -16,6 +16,7 @@
  */
 #include "relay-private.h"
 
+#include "logging.h"
 #include "names.h"
 
 #define TICK_S 5
@@ -23,7 +24,7 @@
 
 G_DEFINE_FINAL_TYPE (VrRelay, vr_relay, G_TYPE_OBJECT)
 
-enum { CHANGED, READY, FLUSHED, N_SIGNALS };
+enum { CHANGED, READY, FLUSHED, GUEST_MOVED, PATH_CHANGED, TUNNEL_CHANGED, TROUBLE, N_SIGNALS };
 static guint signals[N_SIGNALS];
 
 void
@@ -33,14 +34,17 @@ vr_relay_trouble (VrRelay *self, const char *about, const char *what)
 
   if (g_strcmp0 (before, what) == 0)
     return;
+  if (before != NULL)
+    g_signal_emit (self, signals[TROUBLE], 0, about, before, FALSE);
   if (what == NULL)
     {
-      g_message ("%s: over: %s", about, before);
+      vr_log (G_LOG_LEVEL_MESSAGE, &(VrLogFields) { .about = about }, "%s: over: %s", about, before);
       g_hash_table_remove (self->troubles, about);
     }
   else
     {
-      g_warning ("%s: %s", about, what);
+      vr_log (G_LOG_LEVEL_WARNING, &(VrLogFields) { .about = about }, "%s: %s", about, what);
+      g_signal_emit (self, signals[TROUBLE], 0, about, what, TRUE);
       g_hash_table_replace (self->troubles, g_strdup (about), g_strdup (what));
     }
   g_signal_emit (self, signals[CHANGED], 0);
@@ -168,9 +172,25 @@ on_appended (GObject *source, GAsyncResult *result, gpointer data)
 static void
 say_record (const VrRecord *record)
 {
-  g_message ("guest %s: %s, epoch %" G_GUINT64_FORMAT ", owner %s%s%s%s%s", record->name, vr_state_to_string (record->state),
-             record->epoch, record->owner, record->origin != NULL ? ", origin " : "", record->origin != NULL ? record->origin : "",
-             record->target != NULL ? ", target " : "", record->target != NULL ? record->target : "");
+  vr_log (G_LOG_LEVEL_MESSAGE, &(VrLogFields) { .record = record },
+          "guest %s: %s, epoch %" G_GUINT64_FORMAT ", owner %s%s%s%s%s", record->name, vr_state_to_string (record->state),
+          record->epoch, record->owner, record->origin != NULL ? ", origin " : "", record->origin != NULL ? record->origin : "",
+          record->target != NULL ? ", target " : "", record->target != NULL ? record->target : "");
+}
+
+/* Into the book; whoever listens is told if the guest belongs to another host now. */
+static gboolean
+enter (VrRelay *self, VrRecord *record, GError **error)
+{
+  const VrGuest   *guest = vr_book_guest (self->book, record->uuid);
+  g_autofree char *before = guest != NULL && guest->custody != NULL ? g_strdup (guest->custody->owner) : NULL;
+
+  if (!vr_book_add_record (self->book, record, error))
+    return FALSE;
+  guest = vr_book_guest (self->book, record->uuid);
+  if (self->log_ready && before != NULL && guest->custody != NULL && !g_str_equal (guest->custody->owner, before))
+    g_signal_emit (self, signals[GUEST_MOVED], 0, guest->custody, before);
+  return TRUE;
 }
 
 void
@@ -183,7 +203,7 @@ vr_relay_write (VrRelay *self, VrRecord *record)
     vr_relay_rates_fill (self, record);
   vr_log_append_async (self->log, record, NULL, on_appended, NULL);
   say_record (record);
-  if (!vr_book_add_record (self->book, record, &error) && error != NULL)
+  if (!enter (self, record, &error) && error != NULL)
     g_critical ("own record refused: %s", error->message);
   vr_record_unref (record);
   vr_relay_reconcile_soon (self);
@@ -197,7 +217,7 @@ on_log_guest (VrLog *log, VrRecord *record, gpointer data)
   g_autoptr (GError) error = NULL;
   g_autofree char *about = g_strdup_printf ("record of %s by %s", record->name, record->writer);
 
-  if (!vr_book_add_record (self->book, record, &error))
+  if (!enter (self, record, &error))
     {
       if (error != NULL)
         vr_relay_trouble (self, about, error->message);
@@ -272,12 +292,30 @@ on_log_ready (VrLog *log, gpointer data)
 /* ---- charon and the kernel ---- */
 
 static void
+say_tunnel (VrRelay *self, const char *peer)
+{
+  gboolean    up = vr_tunnels_is_up (self->tunnels, peer);
+  const char *trouble = vr_tunnels_trouble (self->tunnels, peer);
+
+  if (up == g_hash_table_contains (self->up, peer))
+    return;
+  if (up)
+    g_hash_table_add (self->up, g_strdup (peer));
+  else
+    g_hash_table_remove (self->up, peer);
+  vr_log (G_LOG_LEVEL_MESSAGE, &(VrLogFields) { .peer = peer }, "tunnel to %s: %s", peer, up ? "up" : "down");
+  g_signal_emit (self, signals[TUNNEL_CHANGED], 0, peer, up, trouble != NULL ? trouble : "");
+}
+
+static void
 on_tunnel_changed (VrTunnels *tunnels, const char *peer, gpointer data)
 {
   VrRelay         *self = data;
   g_autofree char *about = peer != NULL && *peer != '\0' ? g_strdup_printf ("tunnel to %s", peer) : g_strdup ("strongSwan");
 
   vr_relay_trouble (self, about, vr_tunnels_trouble (tunnels, peer != NULL && *peer != '\0' ? peer : NULL));
+  if (peer != NULL && *peer != '\0')
+    say_tunnel (self, peer);
   vr_relay_reconcile_soon (self);
 }
 
@@ -319,6 +357,12 @@ on_tick (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+void
+vr_relay_say_path (VrRelay *self, const VrPath *path)
+{
+  g_signal_emit (self, signals[PATH_CHANGED], 0, path);
+}
+
 /* ---- the object ---- */
 
 static void
@@ -332,6 +376,7 @@ vr_relay_init (VrRelay *self)
   self->sought = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->direct = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->rates = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->up = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->cancellable = g_cancellable_new ();
 }
@@ -363,6 +408,7 @@ vr_relay_finalize (GObject *object)
   g_hash_table_unref (self->sought);
   g_hash_table_unref (self->direct);
   g_hash_table_unref (self->rates);
+  g_hash_table_unref (self->up);
   g_hash_table_unref (self->troubles);
   g_object_unref (self->cancellable);
   vr_book_free (self->book);
@@ -375,6 +421,13 @@ vr_relay_class_init (VrRelayClass *class)
   G_OBJECT_CLASS (class)->dispose = vr_relay_dispose;
   G_OBJECT_CLASS (class)->finalize = vr_relay_finalize;
   signals[CHANGED] = g_signal_new ("changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  signals[GUEST_MOVED] = g_signal_new ("guest-moved", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_POINTER,
+                                       G_TYPE_STRING);
+  signals[PATH_CHANGED] = g_signal_new ("path-changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
+  signals[TUNNEL_CHANGED] = g_signal_new ("tunnel-changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3, G_TYPE_STRING,
+                                          G_TYPE_BOOLEAN, G_TYPE_STRING);
+  signals[TROUBLE] = g_signal_new ("trouble", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3, G_TYPE_STRING, G_TYPE_STRING,
+                                   G_TYPE_BOOLEAN);
   signals[FLUSHED] = g_signal_new ("flushed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[READY] = g_signal_new ("ready", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }

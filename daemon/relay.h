@@ -36,7 +36,9 @@ typedef struct {
 #define VR_TYPE_RELAY (vr_relay_get_type ())
 G_DECLARE_FINAL_TYPE (VrRelay, vr_relay, VR, RELAY, GObject)
 
-/* Signals: "changed" () something that a view shows is different; "ready" () the first reconcile is done; "flushed" () vr_relay_flush() was called. All parts are kept. */
+/* Signals: "changed" () something that a view shows is different; "ready" () the first reconcile is done; "flushed" () vr_relay_flush() was called; what
+ * happened, for people: "guest-moved" (const VrRecord *record, const char *from), "path-changed" (const VrPath *path), "tunnel-changed" (const char
+ * *peer, gboolean up, const char *trouble, "" if there is none), "trouble" (const char *about, const char *what, gboolean began). All parts are kept. */
 VrRelay *vr_relay_new (const VrConfig *config, VrKernel *kernel, VrLog *log, VrTunnels *tunnels, VrVirt *virt, VrHookListener *hooks);
 void     vr_relay_start (VrRelay *relay);
 void     vr_relay_stop (VrRelay *relay); /* the kernel, the SAs and the log stay as they are: traffic goes on */

@@ -261,6 +261,43 @@ on_relay_ready (VrRelay *relay, VrBus *bus)
   on_relay_changed (relay, bus);
 }
 
+/* D-Bus takes valid UTF-8 only; names may be another host's, texts anybody's. */
+static char *
+valid (const char *text)
+{
+  return g_utf8_make_valid (text != NULL ? text : "", -1);
+}
+
+static void
+on_guest_moved (VrRelay *relay, const VrRecord *record, const char *from, VrBus *bus)
+{
+  g_autofree char *name = valid (record->name);
+  vr_bus_service_emit_guest_moved (bus->service, record->uuid, name, from, record->owner, record->epoch);
+}
+
+static void
+on_path_changed (VrRelay *relay, const VrPath *path, VrBus *bus)
+{
+  vr_bus_service_emit_path_changed (bus->service, path->address, path->owner, path->direct);
+}
+
+static void
+on_tunnel_changed (VrRelay *relay, const char *peer, gboolean up, const char *trouble, VrBus *bus)
+{
+  g_autofree char *text = valid (trouble);
+  vr_bus_service_emit_tunnel_changed (bus->service, peer, up, text);
+}
+
+static void
+on_trouble (VrRelay *relay, const char *about, const char *what, gboolean began, VrBus *bus)
+{
+  g_autofree char *subject = valid (about), *text = valid (what);
+  if (began)
+    vr_bus_service_emit_trouble_began (bus->service, subject, text);
+  else
+    vr_bus_service_emit_trouble_ended (bus->service, subject, text);
+}
+
 /* ---- the object ---- */
 
 void
@@ -325,5 +362,9 @@ vr_bus_new (VrRelay *relay, const char *host, const char *version)
   vr_bus_service_set_version (bus->service, version);
   g_signal_connect (relay, "changed", G_CALLBACK (on_relay_changed), bus);
   g_signal_connect (relay, "ready", G_CALLBACK (on_relay_ready), bus);
+  g_signal_connect (relay, "guest-moved", G_CALLBACK (on_guest_moved), bus);
+  g_signal_connect (relay, "path-changed", G_CALLBACK (on_path_changed), bus);
+  g_signal_connect (relay, "tunnel-changed", G_CALLBACK (on_tunnel_changed), bus);
+  g_signal_connect (relay, "trouble", G_CALLBACK (on_trouble), bus);
   return bus;
 }

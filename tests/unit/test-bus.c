@@ -25,6 +25,11 @@ vr_relay_class_init (VrRelayClass *klass)
 {
   g_signal_new ("changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   g_signal_new ("ready", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  g_signal_new ("guest-moved", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_POINTER, G_TYPE_STRING);
+  g_signal_new ("path-changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
+  g_signal_new ("tunnel-changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3, G_TYPE_STRING, G_TYPE_BOOLEAN,
+                G_TYPE_STRING);
+  g_signal_new ("trouble", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3, G_TYPE_STRING, G_TYPE_STRING, G_TYPE_BOOLEAN);
 }
 
 static void
@@ -423,6 +428,37 @@ test_troubles_change (World *world, gconstpointer data)
 }
 
 /* A burst is one signal; the next change is one more. */
+/* Each of the relay's signals comes out with its arguments. */
+static void
+on_any_signal (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *signal, GVariant *arguments,
+               gpointer data)
+{
+  g_autofree char *text = g_variant_print (arguments, FALSE);
+  if (!g_str_equal (signal, "Changed"))
+    g_string_append_printf (data, "%s %s\n", signal, text);
+}
+
+static void
+test_signals (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  g_autoptr (GString) heard = g_string_new (NULL);
+  VrPath path = { .address = (char *) "10.9.1.100", .owner = (char *) "h3", .direct = TRUE };
+  guint n, all, id = count_signals (caller, VR_BUS_NAME, "Changed", &n);
+  all = g_dbus_connection_signal_subscribe (caller, NULL, VR_BUS_NAME, NULL, VR_BUS_PATH, NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_any_signal, heard, NULL);
+  g_signal_emit_by_name (world->relay, "guest-moved", the_record, "h1");
+  g_signal_emit_by_name (world->relay, "path-changed", &path);
+  g_signal_emit_by_name (world->relay, "tunnel-changed", "h3", FALSE, "no answer");
+  g_signal_emit_by_name (world->relay, "trouble", "a", "b\xff", TRUE);
+  g_signal_emit_by_name (world->relay, "trouble", "a", "b", FALSE);
+  g_signal_emit_by_name (world->relay, "changed");
+  wait_until (n > 0); /* and that comes last */
+  g_assert_cmpstr (heard->str, ==, "GuestMoved ('" UUID "', 'd', 'h1', 'h3', 1)\nPathChanged ('10.9.1.100', 'h3', true)\n"
+                                   "TunnelChanged ('h3', false, 'no answer')\nTroubleBegan ('a', 'b\xef\xbf\xbd')\nTroubleEnded ('a', 'b')\n");
+  g_dbus_connection_signal_unsubscribe (caller, all);
+  g_dbus_connection_signal_unsubscribe (caller, id);
+}
+
 static void
 test_changed (World *world, gconstpointer data)
 {
@@ -548,6 +584,7 @@ main (int argc, char **argv)
   ADD ("troubles-at-start", test_troubles_at_start);
   ADD ("troubles-change", test_troubles_change);
   ADD ("changed", test_changed);
+  ADD ("signals", test_signals);
   ADD ("bus-comes-later", test_bus_comes_later);
   ADD ("bus-restarts", test_bus_restarts);
   ADD ("name-taken", test_name_taken);
