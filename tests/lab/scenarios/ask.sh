@@ -1,12 +1,11 @@
 # What people ask: explain, log --follow, and flush, which leaves nothing and is undone by a start
 boot d h1
 expect_soon "T1 is up" tunnel_up h2 h1
-on h1 virt-relay log d -n 1 --follow > "$RESULT/followed" &
-follower=$!
+on h1 bash -c 'echo $$ > /run/follower; exec virt-relay log d -n 1 --follow' > "$RESULT/followed" &
 migrate d h1 h3
 expect_owner d h3
 expect_soon "log --follow has it" grep -qE ' d +[0-9]+ +running +h3 ' "$RESULT/followed"
-kill $follower
+on h1 bash -c 'kill $(cat /run/follower)'
 
 expect_soon "s reaches d" reaches s d
 on h1 virt-relay explain d --from h2 | tee "$RESULT/explained" > /dev/null

@@ -23,9 +23,9 @@ on h1 chmod 755 $hook
 on h1 nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }'
 expect_ok "a chain drops" finds '^firewall failure: chain FORWARD of table ip filter .* -> iptables -I FORWARD -i vr-'
 on h1 nft delete table ip filter
-on h1 nft 'table inet own { chain fwd { type filter hook forward priority 0; policy drop; iifname "br0" oifname "br0" accept; }; }'
+on h1 nft 'table inet own { chain between { type filter hook forward priority 0; policy drop; iifname "br0" oifname "br0" accept; }; }'
 cure=$(findings | sed -n 's/^firewall .* -> //p')
-expect_ok "a chain may drop" finds '^firewall warning: chain fwd of table inet own'
+expect_ok "a chain may drop" finds '^firewall warning: chain between of table inet own'
 on h1 bash -c "$cure"
 expect_fail "its cure cures" finds '^firewall (warning|failure)'
 on h1 nft delete table inet own
