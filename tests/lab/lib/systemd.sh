@@ -34,6 +34,7 @@ package_install() {
   on "$1" env DEBIAN_FRONTEND=noninteractive dpkg -i "$LAB_DIR/packages/virt-relay${2:+-$2}.deb" > "$LAB_RUN/$1/log/dpkg.log" 2>&1 < /dev/null ||
     die "dpkg on $1: $(tail -5 "$LAB_RUN/$1/log/dpkg.log")"
 }
+package_is_known() { on "$1" dpkg-query -W virt-relay > /dev/null 2>&1; } # or removed, with its configuration left
 package_is_installed() { [ "$(on "$1" dpkg-query -W -f '${db:Status-Status}' virt-relay 2> /dev/null)" = installed ]; }
 package_drop() { # H remove|purge
   on "$1" dpkg "--$2" virt-relay > "$LAB_RUN/$1/log/dpkg.log" 2>&1 < /dev/null || die "dpkg on $1: $(tail -5 "$LAB_RUN/$1/log/dpkg.log")"

@@ -2,7 +2,8 @@
 # lab: without
 [ "$LAB_FORM" = packages ] || skip "needs hosts with systemd: run --packages"
 . "$LAB_SRC/lib/howto.sh"
-for h in h1 h2 h3; do ! package_is_installed $h || package_drop $h purge; done # of another scenario
+purge() { ! package_is_known "$1" || package_drop "$1" purge; }
+each purge # of another scenario
 howto_prepare
 boot d h1
 howto howto-certificates.md
@@ -15,5 +16,6 @@ sleep 2
 traffic_stop
 expect lost -eq 0
 expect cleartext -eq 0
-for h in h1 h2 h3; do package_drop $h purge; on $h rm -rf /etc/virt-relay /etc/virt-relay.psk; done
+each purge
+for h in h1 h2 h3; do on $h rm -rf /etc/virt-relay /etc/virt-relay.psk; done
 gone d

@@ -4,22 +4,27 @@
 network() { host_state "$1" | grep -v ^src; } # charon's SAs are charon's, and lead nowhere without an interface
 as_before() { network "$1" | diff "$LAB_RUN/state/before-$1" -; }
 
-for h in h1 h2 h3; do ! package_is_installed $h || package_drop $h purge; done # of another scenario
+upgrade() { package_install "$1" next; }
+remove() { package_drop "$1" remove; }
+purge() { ! package_is_known "$1" || package_drop "$1" purge; }
+begin() { # HOST: as its administrator would
+  relay_config "$1"
+  on "$1" systemctl restart libvirtd
+  wait_libvirtd "$1"
+  on "$1" systemctl --quiet enable --now virt-relayd
+}
+
+each purge # of another scenario
 for h in h1 h2 h3; do network $h > "$LAB_RUN/state/before-$h"; done
+each package_install
 for h in h1 h2 h3; do
-  package_install $h
   expect_ok "$h: the unit is installed, neither enabled nor started" test "$(unit_says $h UnitFileState) $(unit_says $h ActiveState)" = "disabled inactive"
   expect_ok "$h: the network is as it was" as_before $h
   expect_fail "$h: the configuration says nothing yet" on $h virt-relayd --check-config
 done
 boot d h1
 expect_ok "nothing waits for a daemon that never ran" on h1 bash -c '! ls /var/lib/virt-relay/spool/*'
-for h in h1 h2 h3; do
-  relay_config $h
-  on $h systemctl restart libvirtd
-  wait_libvirtd $h
-  expect_ok "$h: enabled and started" on $h systemctl --quiet enable --now virt-relayd
-done
+expect_ok "libvirtd is restarted, virt-relayd enabled and started" each begin
 expect_ok "d runs on over libvirtd's restart" runs d h1
 expect_soon "T1 is up" tunnel_up h2 h1
 
@@ -31,8 +36,8 @@ expect relayed -gt 0
 expect cleartext -eq 0
 
 traffic s d 10
+each upgrade
 for h in h1 h2 h3; do
-  package_install $h next
   expect_ok "$h: upgraded, and its daemon was restarted" test "$(on $h dpkg-query -W -f '${Version}' virt-relay) $(unit_says $h ActiveState)" = "0.1.0+next active"
   expect_ok "$h: its configuration is the administrator's" on $h virt-relayd --check-config
 done
@@ -40,15 +45,15 @@ traffic_stop
 expect lost -eq 0
 
 traffic s d 10
+each remove
 for h in h1 h2 h3; do
-  package_drop $h remove
   expect_ok "$h: daemon and hook are gone" on $h bash -c '! pidof virt-relayd && [ ! -e /etc/libvirt/hooks/qemu.d/virt-relay ] && [ -e /etc/virt-relay.conf ]'
 done
 traffic_stop
 expect lost -eq 0
 expect cleartext -eq 0
 
-for h in h1 h2 h3; do package_drop $h purge; done
+each purge
 expect_ok "d runs on over it all" runs d h3
 gone d
 for h in h1 h2 h3; do
