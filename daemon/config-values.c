@@ -311,6 +311,21 @@ vr_config_read_vici_socket (const char *text, gpointer field, GError **error)
   return store_text (field, g_strconcat ("unix://", path, NULL));
 }
 
+/* An absolute path, or ADDRESS:PORT with an IPv6 address in brackets. */
+gboolean
+vr_config_read_listen (const char *text, gpointer field, GError **error)
+{
+  const char *colon = strrchr (text, ':');
+  gboolean bracketed = text[0] == '[' && colon != NULL && colon > text + 1 && colon[-1] == ']';
+  g_autofree char *address = colon == NULL ? NULL : bracketed ? g_strndup (text + 1, colon - text - 2) : g_strndup (text, colon - text);
+  if (g_path_is_absolute (text))
+    return store_text (field, g_strdup (text));
+  if (address == NULL || !g_ascii_string_to_unsigned (colon + 1, 10, 1, G_MAXUINT16, NULL, NULL) || (strchr (address, ':') != NULL) != bracketed
+      || !g_hostname_is_ip_address (address))
+    return invalid (error, "\"%s\" is neither the path of a socket nor ADDRESS:PORT, such as 127.0.0.1:9732 or [::1]:9732", text);
+  return store_text (field, g_strdup (text));
+}
+
 static gboolean
 check_proposal (const char *proposal, gboolean esp, GError **error)
 {

@@ -33,6 +33,7 @@ gboolean vr_config_read_auth (const char *text, gpointer field, GError **error);
 gboolean vr_config_read_psk_file (const char *text, gpointer field, GError **error);      /* char *: the secret in that file */
 gboolean vr_config_read_public_file (const char *text, gpointer field, GError **error);   /* char *: the name of a readable file */
 gboolean vr_config_read_private_file (const char *text, gpointer field, GError **error);  /* char *: likewise, closed to others */
+gboolean vr_config_read_listen (const char *text, gpointer field, GError **error);        /* char *: a path, or ADDRESS:PORT */
 gboolean vr_config_read_vici_socket (const char *text, gpointer field, GError **error);   /* char *: "unix://…" */
 gboolean vr_config_read_proposals (const char *text, gpointer field, GError **error);     /* char *: joined by commas */
 gboolean vr_config_read_esp_proposals (const char *text, gpointer field, GError **error); /* char *: likewise, encrypting */

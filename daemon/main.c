@@ -17,6 +17,7 @@
 #include "daemon/bus/bus.h"
 #include "daemon/config.h"
 #include "daemon/logging.h"
+#include "daemon/metrics/metrics.h"
 #include "daemon/names.h"
 #include "daemon/relay.h"
 #include "daemon/service.h"
@@ -40,6 +41,7 @@ typedef struct {
   VrHookListener *hooks;
   VrRelay        *relay;
   VrBus          *bus;
+  VrMetricsServer *metrics; /* NULL: not wanted */
   VrService      *service;
   GMainLoop      *loop;
 } Daemon;
@@ -124,9 +126,20 @@ daemon_make (Daemon *daemon, GError **error)
   daemon->hooks = vr_hook_listener_new (NULL, NULL);
   daemon->relay = vr_relay_new (config, daemon->kernel, daemon->log, daemon->tunnels, daemon->virt, daemon->hooks);
   daemon->bus = vr_bus_new (daemon->relay, config->host->name, VR_VERSION);
+  if (config->metrics_listen != NULL)
+    daemon->metrics = vr_metrics_server_new (daemon->relay, config->host->name, VR_VERSION);
   daemon->service = vr_service_new (daemon->relay, READY_GRACE_S);
   daemon->loop = g_main_loop_new (NULL, FALSE);
   return TRUE;
+}
+
+/* Metrics are a help, and nothing that guests depend on. */
+static void
+start_metrics (Daemon *daemon)
+{
+  g_autoptr (GError) error = NULL;
+  if (daemon->metrics != NULL && !vr_metrics_server_start (daemon->metrics, daemon->config->metrics_listen, &error))
+    g_warning ("no metrics: %s", error->message);
 }
 
 static gboolean
@@ -139,6 +152,7 @@ daemon_start (Daemon *daemon, GError **error)
   vr_tunnels_start (daemon->tunnels);
   vr_virt_start (daemon->virt);
   vr_bus_start (daemon->bus);
+  start_metrics (daemon);
   return TRUE;
 }
 
@@ -157,6 +171,7 @@ static void
 daemon_clear (Daemon *daemon)
 {
   g_clear_pointer (&daemon->service, vr_service_free);
+  g_clear_pointer (&daemon->metrics, vr_metrics_server_free);
   g_clear_object (&daemon->bus);
   g_clear_object (&daemon->relay);
   g_clear_object (&daemon->hooks);

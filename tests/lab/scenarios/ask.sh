@@ -27,7 +27,7 @@ expect_owner d h1
 expect_soon "s reaches d at home" reaches s d
 remember h1
 expect_ok "flush" on h1 virt-relay flush --yes
-left() { on h1 bash -c 'nft list tables; ip -o link | grep " vr-"; ip route show table all proto 118; ip rule | grep 118; true' | grep -E 'virt-relay|vr-|proto 118'; }
+left() { on h1 bash -c 'nft list tables; ip -o link | grep " vr-"; ip route show table all proto 118; ip rule | grep 118; true' | grep -E 'virt-relay$|vr-|proto 118'; }
 expect_soon "virt-relayd ended" eval '! on h1 virt-relay guests > /dev/null 2>&1'
 expect_fail "nothing of virt-relay's is left" left
 expect_ok "flush without a daemon has nothing to do" on h1 virt-relay flush --yes
