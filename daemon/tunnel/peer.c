@@ -14,6 +14,8 @@
 #include "daemon/model/address.h"
 #include "tunnel-trouble.h"
 
+#include <string.h>
+
 #define LOOK_US (5 * G_USEC_PER_SEC)
 #define LOOK_IN_MOTION_US (300 * 1000)
 #define COMPLAINT_US (60 * G_USEC_PER_SEC) /* what charon says of the peer's own attempts is news for so long */
@@ -108,6 +110,8 @@ see (VrPeer *peer, GPtrArray *sas)
              sight.sa, sight.oldest, sight.newest);
   peer->facts.sa = sight.sa;
   peer->facts.initiator = sight.initiator;
+  peer->keep = sight.keep;
+  peer->facts.doubled = sight.keep != 0 && strcmp (peer->env->config->host->name, peer->name) < 0;
   peer->facts.oldest = sight.oldest;
   peer->facts.newest = sight.newest;
   replace (&peer->wrong, sight.wrong);
@@ -246,6 +250,22 @@ cancel (VrPeer *peer)
 }
 
 static void
+thin (VrPeer *peer)
+{
+  const VrTunnelExpected expected = { peer->if_id, (const char *const *) peer->remote_addrs, peer->stale };
+
+  for (guint i = 0; i < peer->sas->len; i++)
+    {
+      const VrViciIkeSa *ike = peer->sas->pdata[i];
+
+      if (ike->unique_id == peer->keep || vr_tunnel_judge (ike, &expected, NULL) != VR_FSM_SA_UP)
+        continue;
+      g_message ("tunnel to %s: there are two, as both hosts brought it up; taking one down", peer->name);
+      terminate (peer, ike->unique_id, FALSE);
+    }
+}
+
+static void
 force (VrPeer *peer)
 {
   for (guint i = 0; i < peer->sas->len; i++)
@@ -280,6 +300,9 @@ execute (VrPeer *peer, VrFsmAction action)
       break;
     case VR_FSM_TERMINATE:
       terminate (peer, 0, FALSE);
+      break;
+    case VR_FSM_THIN:
+      thin (peer);
       break;
     case VR_FSM_FORCE:
       force (peer);

@@ -39,6 +39,7 @@ struct _VrPeer {
   VrFsm            fsm;
   VrFsmFacts       facts;
   GPtrArray       *sas;            /* of VrViciIkeSa: the last look, less what was lost since */
+  guint64          keep;           /* by the last look: VrTunnelSight's */
   guint64          stale;          /* newest IKE_SA when the definition changed */
   gboolean         looking, look_again;
   gint64           looked_at;

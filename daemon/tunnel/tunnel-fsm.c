@@ -9,6 +9,9 @@
  *
  * Whether traffic can pass is no state: SAs outlive charon's absence and the loss of the connection, so the caller keeps "up" by its looks.
  *
+ * Where both sides initiated at once, charon keeps both tunnels, and each side sends by the one that it made last: if that one is half open (its
+ * last message was lost) the peer hears nothing until charon sends it again, seconds later. So one of the two sides thins them out.
+ *
  * Invariants: an action that needs charon happens only while facts say that it is there. Nothing is initiated while an SA that carries
  * traffic is there, or one that is being negotiated, so that this side makes no second one. After a failure there is always a
  * pause. A state without a deadline is left only when a fact changes.
@@ -177,6 +180,12 @@ lingered (const Case *c)
   return c->fsm->ours && c->fsm->unwanted_since != 0 && c->now >= c->fsm->unwanted_since + VR_FSM_LINGER_US;
 }
 
+static gboolean
+doubled (const Case *c)
+{
+  return c->fsm->doubled_since != 0 && c->now >= c->fsm->doubled_since + VR_FSM_DOUBLE_US;
+}
+
 /* Those that TERMINATE was about are gone; the peer may have made a new one since. */
 static gboolean
 terminated (const Case *c)
@@ -245,6 +254,7 @@ static const struct {
   { AT (UP), down_settled, VR_FSM_LOADED, VR_FSM_NOTHING },
   { AT (UP), down, VR_FSM_BACKOFF, VR_FSM_NOTHING, VR_FSM_LOST },
   { AT (UP), lingered, VR_FSM_TERMINATING, VR_FSM_TERMINATE },
+  { AT (UP), doubled, VR_FSM_UP, VR_FSM_THIN },
 
   { AT (BACKOFF), at_rest, VR_FSM_LOADED, VR_FSM_NOTHING },
   { AT (BACKOFF), wish_raised, VR_FSM_ABSENT, VR_FSM_NOTHING },
@@ -275,8 +285,11 @@ enter (VrFsm *fsm, VrFsmState state, const VrFsmFacts *facts, gint64 now, double
   VrFsmState from = fsm->state;
 
   fsm->state = state;
-  fsm->since = now;
   fsm->deadline = 0;
+  fsm->doubled_since = 0;
+  if (state == VR_FSM_UP && from == VR_FSM_UP)
+    return; /* what stays up was up before */
+  fsm->since = now;
   switch (state)
     {
     case VR_FSM_ABSENT:
@@ -329,6 +342,10 @@ remember (VrFsm *fsm, const VrFsmFacts *facts, gint64 now)
     fsm->unwanted_since = 0;
   else if (fsm->unwanted_since == 0)
     fsm->unwanted_since = now;
+  if (fsm->state != VR_FSM_UP || !facts->doubled)
+    fsm->doubled_since = 0;
+  else if (fsm->doubled_since == 0)
+    fsm->doubled_since = now;
   if (fsm->state == VR_FSM_UP && facts->wish != VR_TUNNEL_READY)
     fsm->ours = TRUE;
   if (fsm->state == VR_FSM_UP && now >= fsm->since + VR_FSM_SETTLED_US)
@@ -374,6 +391,8 @@ vr_fsm_wake (const VrFsm *fsm, const VrFsmFacts *facts, gint64 now)
     wake = MIN (wake, fsm->since + VR_FSM_SLOW_US);
   if (fsm->state == VR_FSM_UP && fsm->ours && fsm->unwanted_since != 0)
     wake = MIN (wake, fsm->unwanted_since + VR_FSM_LINGER_US);
+  if (fsm->state == VR_FSM_UP && fsm->doubled_since != 0)
+    wake = MIN (wake, fsm->doubled_since + VR_FSM_DOUBLE_US);
   return wake;
 }
 
@@ -404,7 +423,7 @@ vr_fsm_state_to_string (VrFsmState state)
 const char *
 vr_fsm_action_to_string (VrFsmAction action)
 {
-  static const char *const names[] = { "nothing", "load", "unload", "initiate", "cancel", "terminate", "force" };
+  static const char *const names[] = { "nothing", "load", "unload", "initiate", "cancel", "terminate", "thin", "force" };
 
   G_STATIC_ASSERT (G_N_ELEMENTS (names) == VR_FSM_N_ACTIONS);
   return names[action];

@@ -30,6 +30,7 @@ typedef enum {
   VR_FSM_INITIATE,
   VR_FSM_CANCEL,    /* forget every IKE_SA that carries no right CHILD_SA, without waiting for the peer */
   VR_FSM_TERMINATE, /* all SAs of the connection, with the peer's consent */
+  VR_FSM_THIN,      /* all IKE_SAs that are up but one, with the peer's consent */
   VR_FSM_FORCE,     /* forget those that TERMINATE was about (up to `doomed`), without waiting for the peer */
   VR_FSM_N_ACTIONS,
 } VrFsmAction;
@@ -64,6 +65,7 @@ typedef struct {
   VrFsmLoad    load;           /* NONE: never loaded, taken away by somebody, or no longer what is wanted */
   VrFsmSa      sa;
   gboolean     initiator;      /* this side started what is up */
+  gboolean     doubled;        /* several IKE_SAs are up, and it is this side that has to see to it: one of the two does, by a rule both know */
   guint64      oldest, newest; /* unique ids of the connection's IKE_SAs, those that are being deleted included; 0: none */
   gboolean     refused;        /* charon refused the order to initiate, or said that the negotiation failed; since the last INITIATE */
 } VrFsmFacts;
@@ -75,6 +77,7 @@ typedef struct {
   gint64       since;          /* when the state was entered */
   gint64       deadline;       /* of WAITING, INITIATING, BACKOFF, TERMINATING */
   gint64       unwanted_since; /* UP though not wished up */
+  gint64       doubled_since;  /* UP more than once, or since it was seen to */
   guint        failures;       /* without a time of being up in between: the exponent of the pause */
   guint64      doomed;         /* newest SA that TERMINATE was about */
   gboolean     seen;           /* INITIATING: the IKE_SA was seen */
@@ -87,6 +90,7 @@ typedef struct {
 #define VR_FSM_SLOW_US (5 * G_USEC_PER_SEC)        /* no answer for so long, nor to charon's first retransmission: say so */
 #define VR_FSM_UNSEEN_US (5 * G_USEC_PER_SEC)      /* charon shows no IKE_SA so long after the order: it failed */
 #define VR_FSM_LINGER_US (2 * G_USEC_PER_SEC)      /* both sides learn within that time that nothing needs the tunnel */
+#define VR_FSM_DOUBLE_US (5 * G_USEC_PER_SEC)      /* a rekeying is over by then; both sides had time to find out what is up */
 #define VR_FSM_SETTLED_US (10 * G_USEC_PER_SEC)    /* up for so long: what comes next is a new failure, not the same one */
 #define VR_FSM_TERMINATE_US (5 * G_USEC_PER_SEC)   /* the peer consents within that time, or is not asked any longer */
 #define VR_FSM_BACKOFF_US (G_USEC_PER_SEC / 2)

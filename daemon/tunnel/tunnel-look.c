@@ -3,6 +3,9 @@
  * Theory of operation. A connection may have several IKE_SAs: both sides initiated, one is being rekeyed, one is being deleted. Each is
  * judged by itself, and the best one counts (the order of VrFsmSa). What is being deleted counts as nothing, but it is still there.
  *
+ * Of several that are up one is kept: one that this side initiated, as an initiator's IKE_SA is one for both sides, while a responder's may
+ * be half open (its last message may be lost, and the peer know nothing of it yet); among equals the newest.
+ *
  * A CHILD_SA is right if it carries everything, IPv4 and IPv6, both ways, through the interface that the routes lead to. The peer's
  * side can narrow what was proposed; then some guests' packets would be dropped without a word, so that is not "up".
  */
@@ -77,9 +80,18 @@ up_for (const VrViciIkeSa *ike)
   return longest;
 }
 
+static gboolean
+is_better (const VrViciIkeSa *a, const VrViciIkeSa *b)
+{
+  return a->initiator != b->initiator ? a->initiator : a->unique_id > b->unique_id;
+}
+
 void
 vr_tunnel_look (GPtrArray *sas, const VrTunnelExpected *expected, VrTunnelSight *sight)
 {
+  const VrViciIkeSa *best = NULL;
+  guint              up = 0;
+
   *sight = (VrTunnelSight) { .sa = VR_FSM_SA_NONE };
   for (guint i = 0; i < sas->len; i++)
     {
@@ -91,6 +103,9 @@ vr_tunnel_look (GPtrArray *sas, const VrTunnelExpected *expected, VrTunnelSight 
       sight->newest = MAX (sight->newest, ike->unique_id);
       if (sa == VR_FSM_SA_UP)
         {
+          up++;
+          if (best == NULL || is_better (ike, best))
+            best = ike;
           sight->initiator |= ike->initiator;
           sight->up_s = MAX (sight->up_s, up_for (ike));
         }
@@ -98,6 +113,8 @@ vr_tunnel_look (GPtrArray *sas, const VrTunnelExpected *expected, VrTunnelSight 
         sight->wrong = g_steal_pointer (&wrong);
       sight->sa = MAX (sight->sa, sa);
     }
+  if (up > 1)
+    sight->keep = best->unique_id;
   if (sight->sa != VR_FSM_SA_WRONG)
     g_clear_pointer (&sight->wrong, g_free);
 }

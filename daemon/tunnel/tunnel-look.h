@@ -23,6 +23,7 @@ typedef struct {
   VrFsmSa  sa;
   gboolean initiator;  /* of what is up */
   guint64  oldest, newest;
+  guint64  keep;       /* of several that are up: the one that is kept where one is too many; 0: there are not several */
   guint64  up_s;       /* up for so many seconds at least */
   char    *wrong;      /* WRONG: what, for people; else NULL */
 } VrTunnelSight;

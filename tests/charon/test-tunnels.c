@@ -376,6 +376,26 @@ test_both_initiate (Pair *pair, gconstpointer data)
   g_assert_cmpuint (n_sas (&pair->h1), <=, 2);
 }
 
+static gboolean
+one_is_left (Pair *pair)
+{
+  g_assert_true (both_up (pair)); /* all the time */
+  return n_sas (&pair->h1) == 1 && n_sas (&pair->h2) == 1;
+}
+
+/* charon keeps what both initiated; one of the two hosts takes one down. */
+static void
+test_one_is_left (Pair *pair, gconstpointer data)
+{
+  want (pair, &pair->h1, VR_TUNNEL_INITIATE);
+  want (pair, &pair->h2, VR_TUNNEL_INITIATE);
+  WAIT_FOR (both_up (pair));
+  harness_run_for (1000); /* both negotiations are over */
+  WAIT_FOR (one_is_left (pair));
+  harness_run_for (1000);
+  g_assert_true (one_is_left (pair));
+}
+
 static void
 test_takeover (Pair *pair, gconstpointer data)
 {
@@ -749,6 +769,7 @@ main (int argc, char *argv[])
   ADD ("interface-at-once", NULL, interface_at_once);
   ADD ("no-interface", NULL, no_interface);
   ADD ("both-initiate", NULL, both_initiate);
+  ADD ("one-is-left-of-two", NULL, one_is_left);
   ADD ("takeover", NULL, takeover);
   ADD ("unreachable-then-there", NULL, unreachable_then_there);
   ADD ("wrong-psk", NULL, wrong_psk);

@@ -39,6 +39,39 @@ test_child_lost (void)
   expect (world, "initiate", VR_FSM_INITIATING);
 }
 
+/* Both sides initiated; this one is to see to it. */
+static void
+test_doubled (void)
+{
+  g_autoptr (World) world = up (VR_TUNNEL_INITIATE);
+  gint64 since = world->fsm.since;
+
+  world->facts.doubled = TRUE;
+  expect (world, "", VR_FSM_UP);
+  g_assert_cmpint (pass_until_wake (world), ==, VR_FSM_DOUBLE_US);
+  expect (world, "thin", VR_FSM_UP);
+  g_assert_cmpint (world->fsm.since, ==, since); /* it was up all the time */
+  g_assert_cmpint (pass_until_wake (world), ==, VR_FSM_DOUBLE_US); /* the order may be lost */
+  expect (world, "thin", VR_FSM_UP);
+  world->facts.doubled = FALSE;
+  pass (world, 2 * VR_FSM_DOUBLE_US);
+  expect (world, "", VR_FSM_UP);
+}
+
+/* As while an IKE_SA is being rekeyed. */
+static void
+test_doubled_for_a_moment (void)
+{
+  g_autoptr (World) world = up (VR_TUNNEL_INITIATE);
+
+  for (guint i = 0; i < 5; i++)
+    {
+      world->facts.doubled = i % 2 == 0;
+      expect (world, "", VR_FSM_UP);
+      pass (world, VR_FSM_DOUBLE_US - SECOND);
+    }
+}
+
 static void
 test_ready_takes_down (void)
 {
@@ -284,6 +317,7 @@ test_any_facts (void)
           world->facts.sa = g_rand_int_range (random, 0, 6);
           world->facts.refused = g_rand_boolean (random);
           world->facts.initiator = g_rand_boolean (random);
+          world->facts.doubled = g_rand_boolean (random);
           world->facts.newest = g_rand_int_range (random, 0, 3);
           world->facts.oldest = MIN (world->facts.newest, 1);
           pass (world, g_rand_int_range (random, 0, 5 * SECOND));
@@ -309,6 +343,8 @@ main (int argc, char *argv[])
   ADD ("lost-after-a-while", lost_after_a_while);
   ADD ("lost-at-once", lost_at_once);
   ADD ("child-lost", child_lost);
+  ADD ("doubled", doubled);
+  ADD ("doubled-for-a-moment", doubled_for_a_moment);
   ADD ("ready-takes-down", ready_takes_down);
   ADD ("wish-flickers", wish_flickers);
   ADD ("ready-takes-down-own-of-before", ready_takes_down_own_of_before);

@@ -70,6 +70,46 @@ test_look_nothing (void)
   g_assert_cmpint (look_at (ike_new (5, "CONNECTING", "192.0.2.3"), 0, NULL), ==, VR_FSM_SA_CONNECTING);
 }
 
+static VrViciIkeSa *
+established (guint64 id, gboolean initiator)
+{
+  VrViciIkeSa *ike = with_child (ike_new (id, "ESTABLISHED", "192.0.2.3"), "INSTALLED", 77, ANY);
+
+  ike->initiator = initiator;
+  return ike;
+}
+
+/* Takes them: which one is kept. */
+static guint64
+keeps (VrViciIkeSa *a, VrViciIkeSa *b)
+{
+  static const char *const addresses[] = { "192.0.2.3", NULL };
+  const VrTunnelExpected   expected = { 77, addresses, 0 };
+  g_autoptr (GPtrArray)    sas = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_vici_ike_sa_free);
+  g_auto (VrTunnelSight)   sight = { 0 };
+
+  g_ptr_array_add (sas, a);
+  g_ptr_array_add (sas, b);
+  vr_tunnel_look (sas, &expected, &sight);
+  return sight.keep;
+}
+
+static void
+test_look_several (void)
+{
+  g_assert_cmpuint (keeps (established (5, TRUE), established (6, FALSE)), ==, 5);
+  g_assert_cmpuint (keeps (established (5, FALSE), established (6, TRUE)), ==, 6);
+  g_assert_cmpuint (keeps (established (6, TRUE), established (5, TRUE)), ==, 6);
+  g_assert_cmpuint (keeps (established (5, FALSE), established (6, FALSE)), ==, 6);
+}
+
+static void
+test_look_one_that_is_up (void)
+{
+  g_assert_cmpuint (keeps (established (5, TRUE), ike_new (6, "CONNECTING", "192.0.2.3")), ==, 0);
+  g_assert_cmpuint (keeps (established (5, TRUE), ike_new (6, "DELETING", "192.0.2.3")), ==, 0);
+}
+
 static void
 test_look_narrowed (void)
 {
@@ -220,6 +260,8 @@ main (int argc, char *argv[])
   ADD ("look/old-address", look_old_address);
   ADD ("look/before-the-change", look_before_the_change);
   ADD ("look/two", look_two);
+  ADD ("look/several-that-are-up", look_several);
+  ADD ("look/one-that-is-up", look_one_that_is_up);
   ADD ("words", words);
   ADD ("ordinary-lines", ordinary_lines);
   return g_test_run ();
