@@ -15,6 +15,18 @@ expect_ok "h1 relays to h3" path_is h1 d vr-h3
 expect_soon "s reaches d" reaches s d
 expect_ok "and its memory is still on its way" postcopying d h1
 
+# When: h1 flips between STOP and what it hears of the end of the copy; h3 says that d runs there when it does, and not before. Seconds.
+qemu_said() { guest_events d | awk -v what=$1 '$4 == "qemu" && $5 == what {at = $1} END {print at}'; }
+flipped=$(grep "guest d: flipped at" "$LAB_RUN/h1/log/virt-relayd.out" | tail -1 | sed -E 's/.*flipped at ([0-9]+), .*/\1/' | awk '{printf "%.6f", $1 / 1e6}')
+running=$(on h1 virt-relay log d --json | jq '[.[] | select(.state == "running" and .writer == "h3") | .time] | last | . / 1e6')
+now=$EPOCHREALTIME
+expect_in_order() { # TEXT EARLIER LATER
+  if compare "$2" -le "$3"; then ok "$1 ($(awk -v a="$2" -v b="$3" 'BEGIN {printf "%.1f ms", (b - a) * 1000}') between)"; else not_ok "$1: $2, $3"; fi
+}
+expect_in_order "h1 flipped after d's CPUs stopped" "$(qemu_said STOP)" "$flipped"
+expect_in_order "h3 said that d runs there after its CPUs ran" "$(qemu_said RESUME)" "$running"
+expect_in_order "and both before the end of the copy" "$(printf '%s\n' "$flipped" "$running" | sort -n | tail -1)" "$now"
+
 virsh_on h1 domjobabort --postcopy d
 expect_fail "virsh says that the copy broke" migrate_end
 expect_ok "d belongs to h3" record_is d owner h3
