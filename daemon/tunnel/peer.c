@@ -7,6 +7,10 @@
  * often while something is expected to happen. A charon that ends takes its SAs down and can be asked no more; then what its last events
  * said counts. One that is killed says nothing, and leaves its SAs in the kernel.
  *
+ * A tunnel whose underlay dies silently is in charon's list until charon has given up asking, which takes minutes, and how often it asks is
+ * the same for all its connections, the administrator's too. But its log tells when it has to ask again. From then on the tunnel counts as
+ * down for others, though nothing is done to it, until the peer answers, or there is a new IKE_SA.
+ *
  * Answers outlive the peer: each pending command holds a reference, and finds it detached.
  */
 #include "peer.h"
@@ -78,7 +82,7 @@ vr_peer_drop (VrPeer *peer)
 gboolean
 vr_peer_is_up (const VrPeer *peer)
 {
-  return peer->up && peer->facts.wanted && peer->link_error == NULL;
+  return peer->up && !peer->silent && peer->facts.wanted && peer->link_error == NULL;
 }
 
 gboolean
@@ -119,6 +123,7 @@ see (VrPeer *peer, GPtrArray *sas)
   if (sight.sa == VR_FSM_SA_UP && !peer->up)
     peer->up_since = g_get_real_time () - sight.up_s * G_USEC_PER_SEC;
   peer->up = sight.sa == VR_FSM_SA_UP;
+  peer->silent = peer->silent && peer->up && sight.newest == peer->silent_sa;
 }
 
 static void
@@ -319,6 +324,7 @@ trouble_text (VrPeer *peer, gint64 now)
     .failure = vr_fsm_failure (&peer->fsm, &peer->facts, now),
     .peer = peer->name,
     .address = peer->remote_addrs[0] != NULL ? peer->remote_addrs[0] : "no address",
+    .silent = peer->silent,
     .error = peer->load_error,
     .wrong = peer->wrong,
     .line = peer->complaint,
@@ -526,7 +532,14 @@ void
 vr_peer_hear (VrPeer *peer, const char *line)
 {
   const VrTunnelComplaint *complaint = vr_tunnel_complaint (line);
+  VrTunnelSign             sign = vr_tunnel_sign (line);
 
+  if (peer->up && sign == (peer->silent ? VR_TUNNEL_ANSWER : VR_TUNNEL_SILENCE))
+    {
+      peer->silent = !peer->silent;
+      peer->silent_sa = peer->facts.newest;
+      vr_peer_run (peer);
+    }
   if (complaint == NULL)
     return;
   complain (peer, line);

@@ -44,6 +44,8 @@ struct _VrPeer {
   gboolean         looking, look_again;
   gint64           looked_at;
   gboolean         up;             /* by the last look; kept while charon is away, as what it did not take down lives on */
+  gboolean         silent;         /* up, but the peer does not answer: nothing may get through */
+  guint64          silent_sa;      /* the newest IKE_SA then */
   gint64           up_since;       /* wall clock, microseconds */
   char            *load_error, *wrong, *link_error, *trouble;
   char            *complaint;      /* charon's, about this connection */

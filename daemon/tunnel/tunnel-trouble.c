@@ -47,6 +47,16 @@ vr_tunnel_complaint (const char *line)
   return NULL;
 }
 
+VrTunnelSign
+vr_tunnel_sign (const char *line)
+{
+  if (g_str_has_prefix (line, "retransmit ") && strstr (line, " of request ") != NULL)
+    return VR_TUNNEL_SILENCE;
+  if (g_str_has_prefix (line, "parsed ") && strstr (line, " response ") != NULL)
+    return VR_TUNNEL_ANSWER;
+  return VR_TUNNEL_NO_SIGN;
+}
+
 /* "authentication failed: … (charon: …)" */
 static char *
 explain (const char *line)
@@ -80,6 +90,9 @@ vr_tunnel_trouble_text (const VrTunnelTrouble *trouble)
   switch (trouble->failure)
     {
     case VR_FSM_FINE:
+      if (trouble->silent)
+        return g_strdup_printf ("%s at %s does not answer any more, so nothing goes straight to it that can go another way: is the path "
+                                "open (ESP, UDP ports 500 and 4500), and charon running there?", trouble->peer, trouble->address);
       if (trouble->line == NULL)
         return NULL;
       return g_strdup_printf ("%s (%s) tried to bring the tunnel up, and failed: %s", trouble->peer, trouble->address, why);

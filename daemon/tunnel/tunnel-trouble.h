@@ -17,12 +17,21 @@ typedef struct {
 /* NULL: the line is none. Static. */
 const VrTunnelComplaint *vr_tunnel_complaint (const char *line);
 
+/* What a line in charon's log says of a peer whose IKE_SA is up. */
+typedef enum {
+  VR_TUNNEL_NO_SIGN,
+  VR_TUNNEL_SILENCE, /* it was asked, and did not answer in time: charon asks again */
+  VR_TUNNEL_ANSWER,
+} VrTunnelSign;
+VrTunnelSign vr_tunnel_sign (const char *line);
+
 typedef struct {
   VrFsmFailure failure;
   const char  *peer, *address; /* address: the first one that was tried */
   const char  *error;          /* NOT_LOADABLE: why, with its cure */
   const char  *wrong;          /* WRONG: what */
   const char  *line;           /* charon's complaint, of this attempt or lately; or NULL */
+  gboolean     silent;         /* FINE, and up by charon's list; but the peer does not answer */
 } VrTunnelTrouble;
 
 char *vr_tunnel_trouble_text (const VrTunnelTrouble *trouble); /* NULL: nothing is wrong; free with g_free */

@@ -578,6 +578,30 @@ test_charon_restarts (Pair *pair, gconstpointer data)
   WAIT_FOR (n_sas (&pair->h1) == 1 && n_sas (&pair->h2) == 1); /* the other side forgot what it had */
 }
 
+static gboolean
+is_silent (Pair *pair)
+{
+  return !is_up (pair, &pair->h1) && trouble_says (pair, &pair->h1, "does not answer any more");
+}
+
+/* As when the underlay dies: charon goes on asking for minutes. The tunnel is left alone meanwhile, and good again at once. */
+static void
+test_peer_is_silent (Pair *pair, gconstpointer data)
+{
+  guint64 id;
+
+  pair->h1.config.dpd_delay_s = 1;
+  bring_up (pair);
+  id = only_sa (&pair->h1);
+  charon_signal (pair->h2.charon, SIGSTOP);
+  WAIT_FOR (is_silent (pair));
+  g_assert_cmpuint (only_sa (&pair->h1), ==, id);
+  charon_signal (pair->h2.charon, SIGCONT);
+  WAIT_FOR (is_up (pair, &pair->h1));
+  g_assert_null (trouble (pair, &pair->h1));
+  g_assert_cmpuint (only_sa (&pair->h1), ==, id);
+}
+
 /* A charon that is told to end takes its SAs with it, and says so. */
 static void
 test_charon_ends (Pair *pair, gconstpointer data)
@@ -783,6 +807,7 @@ main (int argc, char *argv[])
   ADD ("charon-restarts/initiator", "initiator", charon_restarts);
   ADD ("charon-restarts/follower", "follower", charon_restarts);
   ADD ("charon-ends", NULL, charon_ends);
+  ADD ("peer-is-silent", NULL, peer_is_silent);
   ADD ("charon-hangs", NULL, charon_hangs);
   ADD ("others-load-conns", "--load-conns", others_load);
   ADD ("others-load-all", "--load-all", others_load);

@@ -244,6 +244,16 @@ test_ordinary_lines (void)
   g_assert_null (vr_tunnel_complaint ("scheduling rekeying in 13079s"));
 }
 
+static void
+test_signs (void)
+{
+  g_assert_cmpint (vr_tunnel_sign ("retransmit 1 of request with message ID 7"), ==, VR_TUNNEL_SILENCE);
+  g_assert_cmpint (vr_tunnel_sign ("parsed INFORMATIONAL response 7 [ ]"), ==, VR_TUNNEL_ANSWER);
+  g_assert_cmpint (vr_tunnel_sign ("parsed INFORMATIONAL request 3 [ ]"), ==, VR_TUNNEL_NO_SIGN); /* it does not say that it hears us */
+  g_assert_cmpint (vr_tunnel_sign ("sending DPD request"), ==, VR_TUNNEL_NO_SIGN);
+  g_assert_cmpint (vr_tunnel_sign ("retransmit 1 of response with message ID 7"), ==, VR_TUNNEL_NO_SIGN);
+}
+
 #define ADD(path, name) g_test_add_func ("/tunnel/" path, test_##name)
 
 int
@@ -264,5 +274,6 @@ main (int argc, char *argv[])
   ADD ("look/one-that-is-up", look_one_that_is_up);
   ADD ("words", words);
   ADD ("ordinary-lines", ordinary_lines);
+  ADD ("signs", signs);
   return g_test_run ();
 }
