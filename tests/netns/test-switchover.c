@@ -460,6 +460,45 @@ test_queues (void)
   world_end (&world);
 }
 
+/* Two NICs: each one's frames out of its own tap, the routes changed once, and back each into its own. */
+static void
+test_nics (void)
+{
+  static const char *const second[] = { "10.9.1.200", NULL };
+  World world;
+  VrSwitchoverSetup *setup = setup_of (PID_FILE, "vr-h3", MUCH, MUCH);
+  VrSwitchoverCounts counts;
+  Standin *other;
+  g_autoptr (VrOutlet) tap1 = NULL;
+  g_autoptr (Frame) frame = frame_udp (PEER, second[0], PORT, "2", TRUE);
+  gint64 stop;
+
+  world_open (&world, 1);
+  other = standin_start ("tap1", 1, TRUE, "/run/other.pid", NULL, NULL);
+  tap1 = outlet ("tap1");
+  vr_switchover_setup_add_nic (setup, "tap1", "52:54:00:00:00:02", GATEWAY_MAC, second);
+  world.switchover = vr_switchover_arm (setup);
+  stop = standin_stop (world.qemu, FALSE);
+  standin_stop (other, FALSE);
+  put_text (&world, "1");
+  g_assert_cmpint (vr_outlet_send_frame (tap1, &frame->header, frame->data, frame->len), ==, 0);
+  run_at (&world, LONG_BEFORE (stop));
+  expect_out (&world, "1 2");
+  standin_resume (world.qemu);
+  standin_resume (other);
+  g_assert_true (vr_switchover_return (world.switchover, flip, &world));
+  standin_expect (world.qemu, "1");
+  standin_expect (other, "2");
+  vr_switchover_get_counts (world.switchover, &counts);
+  g_assert_cmpuint (counts.n_nics, ==, 2);
+  g_assert_cmpint (counts.nics[0].way, ==, VR_WAY_QUEUES);
+  g_assert_cmpint (counts.nics[1].way, ==, VR_WAY_COPIES); /* another process has it: one QEMU is looked at */
+  g_assert_cmpuint (counts.nics[0].pushed_back, ==, 1);
+  g_assert_cmpuint (counts.nics[1].pushed_back, ==, 1);
+  standin_end (other);
+  world_end (&world);
+}
+
 /* ---- where something cannot be had ---- */
 
 static void
@@ -795,6 +834,7 @@ main (int argc, char **argv)
   netns_add ("/switchover/others", test_others);
   netns_add ("/switchover/follow-up", test_follow_up);
   netns_add ("/switchover/queues", test_queues);
+  netns_add ("/switchover/nics", test_nics);
   netns_add ("/switchover/no-process", test_no_process);
   netns_add ("/switchover/wrong-process", test_wrong_process);
   netns_add ("/switchover/denied", test_denied);
