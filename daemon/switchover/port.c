@@ -33,7 +33,6 @@
 #include <unistd.h>
 
 #define AROUND_STOP_NS (50 * G_GINT64_CONSTANT (1000000))
-#define RESTORE_MS 1000
 #define MARGIN_NS (5 * G_GINT64_CONSTANT (1000000))
 
 enum {
@@ -548,7 +547,7 @@ on_restore (gpointer data)
 }
 
 void
-vr_port_lengthen (VrPort *port, guint packets)
+vr_port_lengthen (VrPort *port, guint packets, guint ms)
 {
   int     length = queue_length (port->counts.tap, SIOCGIFTXQLEN, 0);
   Longer *longer;
@@ -560,7 +559,7 @@ vr_port_lengthen (VrPort *port, guint packets)
   longer->index = port->tap_index;
   longer->length = length;
   longer->lengthened = (int) packets;
-  g_timeout_add_full (G_PRIORITY_DEFAULT, RESTORE_MS, on_restore, longer, g_free);
+  g_timeout_add_full (G_PRIORITY_DEFAULT, ms, on_restore, longer, g_free);
 }
 
 const VrSwitchoverNic *

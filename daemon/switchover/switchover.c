@@ -14,7 +14,7 @@
  *               the queues are let go of, because while they are held the tap lives on, and the guest could not come back under its name.
  *   keeping     Copies of what leaves for the guest by the tunnel go on being kept: the migration may still fail, and the guest go on here.
  *   returned    It did. What was kept was pushed into the taps, before the flip back, so that it comes before what goes there by the old
- *               route, and after the flip, what was on its way then. The taps' queues are long enough for all of it for a second.
+ *               route, and after the flip, what was on its way then. The taps' queues are long enough for all of it for settle_ms.
  *
  * All is held by file descriptors and memory of this process: however it ends, nothing is left. Armed, nothing is changed anywhere, so being
  * called off is letting go.
@@ -34,6 +34,7 @@
 #include <time.h>
 
 #define TRIM_MS 20
+#define TAP_QUEUE 1000 /* what the kernel gives a tap, for what comes by the old route meanwhile */
 
 #define CATCH_UP_NS (50 * G_GINT64_CONSTANT (1000000)) /* at most; if frames come faster than they can be sent, there is no end of them */
 #define NEXT_FRAME_NS (500 * G_GINT64_CONSTANT (1000))
@@ -103,6 +104,7 @@ vr_switchover_setup_new (const char *pid_file, const char *tunnel)
 
   setup->pid_file = g_strdup (pid_file);
   setup->tunnel = g_strdup (tunnel);
+  setup->settle_ms = VR_SWITCHOVER_SETTLE_MS;
   setup->nics = g_ptr_array_new_with_free_func (nic_setup_free);
   return setup;
 }
@@ -414,15 +416,15 @@ push_back (VrSwitchover *self)
     }
 }
 
-/* What is pushed back comes all at once, faster than the guest reads. */
+/* What is pushed back comes all at once, faster than the guest reads; a queue that is made short again too early loses what it holds. */
 static void
 lengthen (VrSwitchover *self)
 {
-  guint packets = vr_copies_count (self->kept) * 2;
+  guint packets = vr_copies_count (self->kept) * 2 + TAP_QUEUE;
 
   for (guint i = 0; i < self->counts.n_nics; i++)
     if (self->ports[i] != NULL)
-      vr_port_lengthen (self->ports[i], packets);
+      vr_port_lengthen (self->ports[i], packets, self->setup->settle_ms);
 }
 
 gboolean

@@ -726,16 +726,18 @@ length_is_1000 (gpointer data)
   return strstr (line, "qlen 1000") != NULL;
 }
 
-/* More than the tap's queue holds, and the guest does not read: the queue is made longer, and is as it was a moment later. */
+/* More than the tap's queue holds, and the guest does not read yet: the queue is made longer, and is as it was some time later. */
 static void
 test_abort_many (void)
 {
   enum { MANY = 1500 };
+  VrSwitchoverSetup *setup = setup_of (PID_FILE, "vr-h3", MUCH, MUCH);
   World world;
   gint64 stop;
 
-  world_new (&world);
-  sh ("ip link set tap0 txqueuelen 1000");
+  setup->settle_ms = 3000;
+  world_open (&world, 1);
+  world.switchover = vr_switchover_arm (setup);
   stop = standin_stop (world.qemu, FALSE);
   run_at (&world, LONG_AFTER (stop));
   for (guint i = 0; i < MANY; i++)
