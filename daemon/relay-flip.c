@@ -264,6 +264,10 @@ vr_relay_flip (VrRelay *self, VrLocal *local, gint64 event_us)
       g_clear_error (&flip.error);
       return;
     }
+  vr_relay_ledger_note (self, local->uuid, VR_PHASE_STOP, local->stop_us);
+  vr_relay_ledger_note (self, local->uuid, VR_PHASE_EVENT, event_us);
+  vr_relay_ledger_note (self, local->uuid, VR_PHASE_FLIP, counts.flip_end_ns / 1000);
+  vr_relay_ledger_switchover (self, local->uuid, &counts);
   /* read by people and by the lab: what happened when */
   g_message ("guest %s: flipped at %" G_GINT64_FORMAT ", event %" G_GINT64_FORMAT ", stop %" G_GINT64_FORMAT " us, took %" G_GINT64_FORMAT
              " ns, with all that goes after it %" G_GINT64_FORMAT " ns, %" G_GUINT64_FORMAT " bytes held", name_of (local),

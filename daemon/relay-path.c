@@ -201,6 +201,8 @@ say_changes (VrRelay *self)
                   g_get_real_time (), GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key)));
           vr_relay_say_path (self, path);
         }
+      if (path->direct && !g_hash_table_contains (before, key))
+        vr_relay_ledger_direct (self, path->address);
       if (path->direct)
         g_hash_table_add (self->direct, key);
       else

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernel/asking.h"
+#include "ledger/shelf.h"
 #include "model/custody.h"
 #include "relay.h"
 #include "switchover/switchover.h"
@@ -53,6 +54,10 @@ struct _VrRelay {
   GHashTable     *rates;     /* tap -> packets that it gets: relay-queue.c's */
   guint           queue_wait, rate_wait; /* sources: a queue can be put back; a rate is measured again */
   GHashTable     *up;        /* set of the peers whose tunnel was up when last told */
+  GHashTable     *ledgers;   /* uuid -> the migration that is being counted: relay-ledger.c's */
+  GHashTable     *ledgers_closed; /* uuid -> epoch of the last that was written */
+  VrShelf        *shelf;     /* what all hosts wrote */
+  guint           ledger_look; /* source */
   GHashTable     *troubles;  /* what it is about -> what to say */
   VrPlan         *plan;      /* applied last */
   guint           idle, tick;
@@ -100,6 +105,17 @@ void vr_relay_queue_watch (VrRelay *self); /* after a new plan */
 void vr_relay_queue_stop (VrRelay *self);
 void vr_relay_rates_sample (VrRelay *self); /* now and then */
 void vr_relay_rates_fill (VrRelay *self, VrRecord *leaving); /* how much comes to each NIC, before the record is shared */
+
+/* relay-ledger.c: the ledger of each migration */
+void vr_relay_ledger_init (VrRelay *self);
+void vr_relay_ledger_connect (VrRelay *self);
+void vr_relay_ledger_look (VrRelay *self); /* after a new plan */
+void vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_us /* wall clock; 0: not known */);
+void vr_relay_ledger_record (VrRelay *self, const VrRecord *record); /* it is in the log */
+void vr_relay_ledger_direct (VrRelay *self, const char *address); /* what goes to it goes straight now */
+void vr_relay_ledger_switchover (VrRelay *self, const char *uuid, const VrSwitchoverCounts *counts); /* copied; what it did so far */
+void vr_relay_ledger_stop (VrRelay *self);
+void vr_relay_ledger_clear (VrRelay *self);
 
 /* relay-flip.c: the switchover */
 void     vr_relay_prepare_flip (VrRelay *self, VrLocal *local);

@@ -134,6 +134,7 @@ vr_relay_reconcile (VrRelay *self)
   watch_for_asking (self);
   vr_relay_path_watch (self);
   vr_relay_queue_watch (self);
+  vr_relay_ledger_look (self);
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, &local))
     vr_relay_prepare_flip (self, local);
@@ -217,6 +218,7 @@ on_log_guest (VrLog *log, VrRecord *record, gpointer data)
   g_autoptr (GError) error = NULL;
   g_autofree char *about = g_strdup_printf ("record of %s by %s", record->name, record->writer);
 
+  vr_relay_ledger_record (self, record);
   if (!enter (self, record, &error))
     {
       if (error != NULL)
@@ -375,6 +377,7 @@ vr_relay_init (VrRelay *self)
   self->answers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->sought = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->direct = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  vr_relay_ledger_init (self);
   self->rates = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->up = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -407,6 +410,7 @@ vr_relay_finalize (GObject *object)
   g_hash_table_unref (self->answers);
   g_hash_table_unref (self->sought);
   g_hash_table_unref (self->direct);
+  vr_relay_ledger_clear (self);
   g_hash_table_unref (self->rates);
   g_hash_table_unref (self->up);
   g_hash_table_unref (self->troubles);
@@ -458,6 +462,7 @@ vr_relay_start (VrRelay *self)
   g_signal_connect_object (self->kernel, "changed", G_CALLBACK (on_kernel_changed), self, 0);
   g_signal_connect_object (self->asking, "asked", G_CALLBACK (on_asked), self, 0);
   vr_relay_events_connect (self);
+  vr_relay_ledger_connect (self);
   self->tick = g_timeout_add_seconds (TICK_S, on_tick, self);
   check_forwarding (self);
 }
@@ -471,6 +476,7 @@ vr_relay_stop (VrRelay *self)
   g_clear_handle_id (&self->retry, g_source_remove);
   vr_relay_path_stop (self);
   vr_relay_queue_stop (self);
+  vr_relay_ledger_stop (self);
 }
 
 gboolean

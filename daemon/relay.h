@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "kernel/kernel.h"
+#include "ledger/sums.h"
 #include "log/log.h"
 #include "model/explain.h"
 #include "tunnel/tunnels.h"
@@ -54,6 +55,9 @@ GPtrArray  *vr_relay_hosts (VrRelay *relay);    /* of VrHostView (g_free), likew
 GPtrArray  *vr_relay_troubles (VrRelay *relay); /* of char*: what is not as it should be, each with its cure */
 /* As vr_explain(), of the plan that was applied last. What it says of a record is valid until the main loop runs again. */
 VrExplanation *vr_relay_explain (VrRelay *relay, const char *whom, const char *from, GError **error);
+/* Of one guest (uuid, or a name that it ever bore) or, for "", of all: of VrMigration, oldest first; NULL: no such guest. */
+GPtrArray  *vr_relay_migrations (VrRelay *relay, const char *guest);
+gboolean    vr_relay_knows_guest (VrRelay *relay, const char *guest);
 VrLog      *vr_relay_log (VrRelay *relay);
 VrKernel   *vr_relay_kernel (VrRelay *relay);
 

@@ -488,10 +488,40 @@ read_named_counters (JsonNode *listing, GPtrArray *counters)
     }
 }
 
+static gboolean
+read_sets (VrFilter *filter, const char *family, const char *const *sets, GPtrArray *counters, GError **error)
+{
+  for (; *sets != NULL; sets++)
+    {
+      g_autofree char     *command = g_strdup_printf ("list set %s %s %s", family, VR_NFT_TABLE, *sets);
+      g_autoptr (JsonNode) listing = vr_nft_list_json (filter->nft, command, error);
+
+      if (listing == NULL)
+        return FALSE;
+      vr_elements_read_counters (listing, *sets, counters);
+    }
+  return TRUE;
+}
+
+GPtrArray *
+vr_filter_tallies (VrFilter *filter, GError **error)
+{
+  static const char *const sets[] = { "came4", "came6", "handed4", "handed6", "relay4", "relay6", "own4", "own6", "arrived4", "arrived6", NULL };
+  static const char *const taps[] = { "tap-flood", "tap-out", NULL };
+  g_autoptr (GPtrArray) counters = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_counter_free);
+  gboolean has;
+
+  if (!vr_nft_has_table (filter->nft, "inet", &has, error) || (has && !read_sets (filter, "inet", sets, counters, error)))
+    return NULL;
+  if (!vr_nft_has_table (filter->nft, "bridge", &has, error) || (has && !read_sets (filter, "bridge", taps, counters, error)))
+    return NULL;
+  return g_steal_pointer (&counters);
+}
+
 GPtrArray *
 vr_filter_counters (VrFilter *filter, GError **error)
 {
-  static const char *const sets[] = { "relay4", "relay6", "peer-guest4", "peer-guest6", "sought4", "sought6" };
+  static const char *const sets[] = { "relay4", "relay6", "peer-guest4", "peer-guest6", "sought4", "sought6", NULL };
   g_autoptr (GPtrArray) counters = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_counter_free);
   g_autoptr (JsonNode) named = NULL;
   gboolean has;
@@ -504,14 +534,7 @@ vr_filter_counters (VrFilter *filter, GError **error)
   if (named == NULL)
     return NULL;
   read_named_counters (named, counters);
-  for (guint i = 0; i < G_N_ELEMENTS (sets); i++)
-    {
-      g_autofree char     *command = g_strdup_printf ("list set inet %s %s", VR_NFT_TABLE, sets[i]);
-      g_autoptr (JsonNode) listing = vr_nft_list_json (filter->nft, command, error);
-
-      if (listing == NULL)
-        return NULL;
-      vr_elements_read_counters (listing, sets[i], counters);
-    }
+  if (!read_sets (filter, "inet", sets, counters, error))
+    return NULL;
   return g_steal_pointer (&counters);
 }

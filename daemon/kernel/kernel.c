@@ -345,6 +345,12 @@ vr_kernel_counters (VrKernel *kernel, GError **error)
   return vr_filter_counters (kernel->filter, error);
 }
 
+GPtrArray *
+vr_kernel_tallies (VrKernel *kernel, GError **error)
+{
+  return vr_filter_tallies (kernel->filter, error);
+}
+
 GHashTable *
 vr_kernel_taps (VrKernel *kernel, GError **error)
 {

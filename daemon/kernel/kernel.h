@@ -59,6 +59,12 @@ typedef struct {
 void       vr_counter_free (VrCounter *counter);
 GPtrArray *vr_kernel_counters (VrKernel *kernel, GError **error); /* of VrCounter */
 
+/*
+ * What the ledger counts, of VrCounter: "came4 ADDRESS", "handed4 …", "relay4 …", "own4 …", "arrived4 INTERFACE . ADDRESS", "tap-flood TAP",
+ * "tap-out TAP", read in this order, which is the one in which a packet passes them.
+ */
+GPtrArray *vr_kernel_tallies (VrKernel *kernel, GError **error);
+
 /* What a tap counts. A packet counts as delivered when QEMU takes it, so what waits in the tap's queue is in neither. */
 typedef struct {
   int     index;

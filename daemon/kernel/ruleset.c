@@ -20,6 +20,9 @@
  *   peer-guest#   interface . guest: runs there, away from home, and is neither homed here nor did it leave from here; what
  *                 comes from it is counted, each by itself
  *   sought#       guests away from home that this host sends to as their peer: what goes to them is counted, each by itself
+ *   came#, handed#, own#   guests that run here, come here or are relayed: what this host gets for them to send on, what it sends on to a
+ *                 bridge or tap here, and what it sends them itself through a tunnel; each counted by itself. relay# is the fourth
+ *   arrived#      interface . guest: came here from there, or is about to: what comes for it from there is counted
  *   peer-homed#   interface . guest: runs here and has its home there, or came from there: it may be sent to from any
  *                 source
  *
@@ -51,6 +54,7 @@
  *   moved         MAC of a guest that left -> MAC of the bridge: what neighbours go on sending to it is taken by the
  *                 bridge
  *   guest-tap     taps of guests that are at home
+ *   tap-out, tap-flood   taps of guests: frames that the bridge sends to them are counted, and of these what is not for one alone
  *   old-gateway   MAC of another host's bridge -> MAC of the bridge here: for guests that came home and go on using the
  *                 other's
  */
@@ -81,10 +85,16 @@ static const VrSet sets[] = {
   TWINS ("peer-guest", TRUE, FALSE),
   TWINS ("sought", FALSE, FALSE),
   TWINS ("peer-homed", TRUE, FALSE),
+  TWINS ("came", FALSE, FALSE),
+  TWINS ("handed", FALSE, FALSE),
+  TWINS ("own", FALSE, FALSE),
+  TWINS ("arrived", TRUE, FALSE),
   { INET, "bridge", "guest-bridge", TRUE, FALSE, FALSE }, /* "bridge" is a word of nft's own */
   { BRIDGE, "gateway", "gateway", TRUE, FALSE, TRUE },
   { BRIDGE, "moved", "moved", FALSE, FALSE, TRUE },
   { BRIDGE, "guest-tap", "guest-tap", TRUE, FALSE, FALSE },
+  { BRIDGE, "tap-out", "tap-out", TRUE, FALSE, FALSE },
+  { BRIDGE, "tap-flood", "tap-flood", TRUE, FALSE, FALSE },
   { BRIDGE, "old-gateway", "old-gateway", FALSE, FALSE, TRUE },
 };
 
@@ -137,6 +147,10 @@ static const char base[] =
   "set peer-guest# { type ifname . ADDRESS; counter; }\n"
   "set sought# { type ADDRESS; counter; }\n"
   "set peer-homed# { type ifname . ADDRESS; }\n"
+  "set came# { type ADDRESS; counter; }\n"
+  "set handed# { type ADDRESS; counter; }\n"
+  "set own# { type ADDRESS; counter; }\n"
+  "set arrived# { type ifname . ADDRESS; counter; }\n"
   "chain for-here {\n"
   "  IP daddr @here# return\n"
   "  IP daddr @net# return\n"
@@ -160,6 +174,7 @@ static const char base[] =
   "  iifname \"vr-*\" oifname \"vr-*\" IP saddr @placed# counter name circling drop\n"
   "  IP saddr @away# oifname != \"vr-*\" oifname != @guest-bridge counter name away-in-clear drop\n"
   "  oifname \"vr-*\" IP daddr @relay#\n"
+  "  oifname != \"vr-*\" IP daddr @handed#\n"
   "}\n"
   "chain to-host {\n"
   "  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return\n"
@@ -178,6 +193,15 @@ static const char base[] =
   "chain sought {\n"
   "  type filter hook postrouting priority filter; policy accept;\n"
   "  IP daddr @sought#\n"
+  "}\n"
+  "chain came {\n"
+  "  type filter hook prerouting priority mangle; policy accept;\n"
+  "  IP daddr @came#\n"
+  "  iifname . IP daddr @arrived#\n"
+  "}\n"
+  "chain own {\n"
+  "  type filter hook output priority filter; policy accept;\n"
+  "  oifname \"vr-*\" IP daddr @own#\n"
   "}\n";
 
 static const char clear[] =
@@ -220,6 +244,8 @@ static const char bridge[] =
   "map gateway { type ifname : ether_addr; }\n"
   "map moved { type ether_addr : ether_addr; }\n"
   "set guest-tap { type ifname; }\n"
+  "set tap-out { type ifname; counter; }\n"
+  "set tap-flood { type ifname; counter; }\n"
   "map old-gateway { type ether_addr : ether_addr; }\n"
   "chain prerouting {\n"
   "  type filter hook prerouting priority -400; policy accept;\n"
@@ -227,6 +253,11 @@ static const char bridge[] =
   "  ether daddr set iifname map @gateway meta pkttype set host\n"
   "  ether daddr set ether daddr map @moved meta pkttype set host\n"
   "  iifname @guest-tap ether daddr set ether daddr map @old-gateway meta pkttype set host\n"
+  "}\n"
+  "chain postrouting {\n"
+  "  type filter hook postrouting priority 300; policy accept;\n"
+  "  oifname @tap-out\n"
+  "  ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 oifname @tap-flood\n"
   "}\n";
 
 static void

@@ -19,12 +19,13 @@ G_STATIC_ASSERT (G_N_ELEMENTS (phase_names) == VR_N_PHASES);
 
 static const char *const count_names[] = {
   [VR_COUNT_CAME] = "came",           [VR_COUNT_HANDED] = "handed",       [VR_COUNT_RELAYED] = "relayed",
-  [VR_COUNT_ARRIVED] = "arrived",     [VR_COUNT_STRAIGHT] = "straight",   [VR_COUNT_FRAMES] = "frames",
+  [VR_COUNT_ARRIVED] = "arrived",     [VR_COUNT_FRAMES] = "frames",
   [VR_COUNT_FLOODED] = "flooded",     [VR_COUNT_DELIVERED] = "delivered", [VR_COUNT_TAP_DROPPED] = "tap-dropped",
   [VR_COUNT_QUEUED] = "queued",       [VR_COUNT_DRAINED] = "drained",     [VR_COUNT_COPIED] = "copied",
   [VR_COUNT_RESENT] = "resent",       [VR_COUNT_UNSENT] = "unsent",       [VR_COUNT_PUSHED_BACK] = "pushed-back",
   [VR_COUNT_DUPLICATES] = "duplicates", [VR_COUNT_QUEUE] = "queue",       [VR_COUNT_MEMORY] = "memory",
   [VR_COUNT_RATE] = "rate",           [VR_COUNT_ANSWERS] = "answers",
+  [VR_COUNT_OWN] = "own",             [VR_COUNT_LEFT] = "left",
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (count_names) == VR_N_COUNTS && VR_N_COUNTS <= 32);
 

@@ -33,7 +33,6 @@ typedef enum {
   VR_COUNT_HANDED,     /* of these, sent to its bridge or tap here */
   VR_COUNT_RELAYED,    /* of these, sent into a tunnel */
   VR_COUNT_ARRIVED,    /* target: of these, that came through the origin's tunnel */
-  VR_COUNT_STRAIGHT,   /* target: of these, that came through another tunnel */
   VR_COUNT_FRAMES,     /* frames that the bridge sent to its tap */
   VR_COUNT_FLOODED,    /* of these, broadcast and multicast */
   VR_COUNT_DELIVERED,  /* frames that QEMU took from the tap (at the origin also those that were drained) */
@@ -49,6 +48,8 @@ typedef enum {
   VR_COUNT_MEMORY,     /* bytes that were held at most */
   VR_COUNT_RATE,       /* packets per second that still came or were relayed when this was counted: the counts are not final */
   VR_COUNT_ANSWERS,    /* peer: packets that came straight from the guest */
+  VR_COUNT_OWN,        /* origin: packets of its own that it sent to the guest through the tunnel */
+  VR_COUNT_LEFT,       /* origin: frames that waited in the tap when it was last seen, but for broadcast and multicast */
   VR_N_COUNTS
 } VrCount;
 

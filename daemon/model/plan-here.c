@@ -97,12 +97,28 @@ plan_here_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const VrNi
   if (nic->bridge == NULL || nic->tap == NULL)
     return;
   vr_draft_forwarding (draft, nic->mac, nic->tap);
+  vr_draft_element (draft, VR_NFT_BRIDGE, "tap-out", g_strdup_printf ("\"%s\"", nic->tap));
+  vr_draft_element (draft, VR_NFT_BRIDGE, "tap-flood", g_strdup_printf ("\"%s\"", nic->tap));
   if (bridge_mac == NULL)
     return;
   if (c->away)
     vr_draft_element (draft, VR_NFT_BRIDGE, "gateway", g_strdup_printf ("\"%s\" : %s", nic->tap, bridge_mac));
   else
     vr_draft_element (draft, VR_NFT_BRIDGE, "guest-tap", g_strdup_printf ("\"%s\"", nic->tap));
+}
+
+/* What its origin sends after it, or relays, is counted, for the ledger. */
+static void
+count_arrivals (VrDraft *draft, const VrCase *c)
+{
+  const char      *origin = c->armed ? (c->giver != NULL ? c->giver : c->owner) : c->record->origin;
+  g_autofree char *dev = NULL;
+
+  if (origin == NULL || g_str_equal (origin, draft->facts->self))
+    return;
+  dev = vr_tunnel_dev (origin);
+  for (guint i = 0; i < c->addresses->len; i++)
+    vr_draft_address (draft, "arrived", dev, c->addresses->pdata[i]);
 }
 
 /* Its origin may still have packets on the way that it relays, from anybody. */
@@ -146,6 +162,7 @@ vr_plan_here (VrDraft *draft, const VrCase *c)
         announce_gateway (draft, home, nic->bridge, record->addresses[k]);
     }
   admit_origin (draft, c);
+  count_arrivals (draft, c);
 }
 
 /* ---- away: here, with its home elsewhere ---- */

@@ -166,6 +166,15 @@ want_tunnels (VrDraft *draft, const VrCase *c)
     vr_plan_want_tunnel (draft, c->origin, c->owner);
 }
 
+/* What goes to it is counted, for the ledger. */
+static void
+count (VrDraft *draft, const char *address)
+{
+  vr_draft_address (draft, "came", NULL, address);
+  vr_draft_address (draft, "handed", NULL, address);
+  vr_draft_address (draft, "own", NULL, address);
+}
+
 /* Every known guest's address: refused in clear, and unreachable where no better route is, by every host that has to do with it. */
 static void
 fail_closed (VrDraft *draft, const VrCase *c)
@@ -178,6 +187,8 @@ fail_closed (VrDraft *draft, const VrCase *c)
       g_autofree char *destination = vr_plan_host_route (address);
 
       vr_draft_address (draft, "guest", NULL, address);
+      if (concerned || c->armed)
+        count (draft, address);
       if (concerned)
         vr_draft_route (draft, VR_ROUTE_UNREACHABLE, destination, NULL, NULL, VR_TABLE_GUESTS);
       if (c->armed)

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Theory of operation: what adds up, and what follows if it does not.
+ *
+ * Within one host counters are read in the order in which a packet passes them, came first, the tap last. So as packets go on coming a
+ * later one may be ahead, and whatever it lacks is not on its way but gone:
+ *
+ *   came = handed + relayed + refused               refused by the filter, or no way to the guest
+ *   handed <= frames - flooded                      lost by the bridge (frames also hold what was not routed here)
+ *   frames = delivered + tap-dropped + waiting      at the target: still in the tap when all was counted
+ *
+ * At the origin, whatever waited in the tap when it went is `left`, and lost unless it was sent after the guest: left - resent, and
+ * unsent. What QEMU took for a guest that it had stopped already no counter shows; the switchover finds it among its copies and re-sends it
+ * (it may then be got twice: `duplicates`). Where only the route was changed nobody knows, and the verdict says so.
+ *
+ * Between the two hosts: relayed + resent + own = arrived + lost on the way. Each reads its counters when they stand still, and then
+ * this holds exactly; or, where relaying goes on, after a while, and then two readings differ by what came between them: rate times the time between,
+ * and half a second of it for the way. More that arrived than was sent is a fault: some counter lies.
+ */
+#include "sums.h"
+
+#include <string.h>
+
+#define WAY_US (G_USEC_PER_SEC / 2)
+
+static void
+loss_free (gpointer data)
+{
+  VrLoss *loss = data;
+
+  g_free (loss->host);
+  g_free (loss->mac);
+  g_free (loss->where);
+  g_free (loss);
+}
+
+static void G_GNUC_PRINTF (5, 6)
+lose (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic, guint64 packets, const char *format, ...)
+{
+  VrLoss *loss;
+  va_list args;
+
+  if (packets == 0)
+    return;
+  loss = g_new0 (VrLoss, 1);
+  loss->host = g_strdup (part->writer);
+  loss->mac = g_strdup (nic->mac);
+  va_start (args, format);
+  loss->where = g_strdup_vprintf (format, args);
+  va_end (args);
+  loss->packets = packets;
+  g_ptr_array_add (m->losses, loss);
+  m->lost += packets;
+}
+
+static guint64
+less (guint64 from, guint64 what)
+{
+  return from > what ? from - what : 0;
+}
+
+static guint64
+count_of (const VrLedgerNic *nic, VrCount count)
+{
+  return nic->counts[count]; /* 0 where it was not counted */
+}
+
+/* ---- one host ---- */
+
+static void
+add_host (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
+{
+  if (vr_ledger_knows (nic, VR_COUNT_CAME))
+    m->refused += less (count_of (nic, VR_COUNT_CAME), count_of (nic, VR_COUNT_HANDED) + count_of (nic, VR_COUNT_RELAYED));
+  if (vr_ledger_knows (nic, VR_COUNT_FRAMES) && vr_ledger_knows (nic, VR_COUNT_HANDED))
+    lose (m, part, nic, less (count_of (nic, VR_COUNT_HANDED), less (count_of (nic, VR_COUNT_FRAMES), count_of (nic, VR_COUNT_FLOODED))),
+          "between %s's bridge and the tap", part->writer);
+  lose (m, part, nic, count_of (nic, VR_COUNT_TAP_DROPPED), "dropped by %s's tap: its queue was full", part->writer);
+}
+
+static void
+add_origin (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
+{
+  guint64 given = count_of (nic, VR_COUNT_RESENT) + count_of (nic, VR_COUNT_PUSHED_BACK);
+
+  lose (m, part, nic, less (count_of (nic, VR_COUNT_LEFT), given), "in %s's tap after QEMU stopped", part->writer);
+  lose (m, part, nic, count_of (nic, VR_COUNT_UNSENT), "could not be sent after the guest by %s", part->writer);
+  m->duplicates += count_of (nic, VR_COUNT_DUPLICATES);
+}
+
+static void
+add_target (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
+{
+  guint64 out = count_of (nic, VR_COUNT_DELIVERED) + count_of (nic, VR_COUNT_TAP_DROPPED);
+
+  if (vr_ledger_knows (nic, VR_COUNT_FRAMES))
+    lose (m, part, nic, less (count_of (nic, VR_COUNT_FRAMES), out), "still in %s's tap", part->writer);
+}
+
+/* ---- between the two ---- */
+
+/* How many packets two readings may differ by where relaying goes on. */
+static guint64
+on_the_way (const VrLedger *origin, const VrLedgerNic *out, const VrLedger *target, const VrLedgerNic *in)
+{
+  guint64 rate = MAX (count_of (out, VR_COUNT_RATE), count_of (in, VR_COUNT_RATE));
+  gint64  apart = ABS (origin->phases[VR_PHASE_COUNTED] - target->phases[VR_PHASE_COUNTED]);
+
+  return rate == 0 ? 0 : rate * (guint64) (apart + WAY_US) / G_USEC_PER_SEC + 2;
+}
+
+static void
+add_between (VrMigration *m, const VrLedger *origin, const VrLedger *target, const VrLedgerNic *out)
+{
+  const VrLedgerNic *in = NULL;
+  guint64 sent, arrived, slack;
+
+  for (guint i = 0; i < target->nics->len; i++)
+    if (g_str_equal (((VrLedgerNic *) target->nics->pdata[i])->mac, out->mac))
+      in = target->nics->pdata[i];
+  if (in == NULL || !vr_ledger_knows (out, VR_COUNT_RELAYED) || !vr_ledger_knows (in, VR_COUNT_ARRIVED))
+    return;
+  sent = count_of (out, VR_COUNT_RELAYED) + count_of (out, VR_COUNT_RESENT) + count_of (out, VR_COUNT_OWN);
+  arrived = count_of (in, VR_COUNT_ARRIVED);
+  slack = on_the_way (origin, out, target, in);
+  if (sent > arrived + slack)
+    lose (m, origin, out, sent - arrived, "on the way from %s to %s", m->origin, m->target);
+  if (arrived > sent + slack)
+    g_ptr_array_add (m->faults, g_strdup_printf ("guest %s, NIC %s: %" G_GUINT64_FORMAT " packets arrived at %s from %s, which sent %"
+                                                 G_GUINT64_FORMAT ": %" G_GUINT64_FORMAT " too many",
+                                                 m->name, out->mac, arrived, m->target, m->origin, sent, arrived - sent));
+}
+
+/* ---- all of it ---- */
+
+static int
+rank (const VrMigration *m, const VrLedger *part)
+{
+  return g_str_equal (part->writer, m->origin) ? 0 : g_str_equal (part->writer, m->target) ? 1 : 2;
+}
+
+static int
+compare_parts (gconstpointer a, gconstpointer b, gpointer data)
+{
+  const VrLedger *x = *(const VrLedger *const *) a, *y = *(const VrLedger *const *) b;
+  int             ranks = rank (data, x) - rank (data, y);
+
+  return ranks != 0 ? ranks : strcmp (x->writer, y->writer);
+}
+
+static char *
+write_verdict (const VrMigration *m, const VrLedger *origin)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  if (!m->complete)
+    g_string_append_printf (text, "not known: %s has not written its part", origin == NULL ? m->origin : m->target);
+  else if (m->lost == 0)
+    g_string_append (text, "nothing lost");
+  else
+    g_string_append_printf (text, "%" G_GUINT64_FORMAT " lost: ", m->lost);
+  for (guint i = 0; m->complete && i < m->losses->len; i++)
+    {
+      const VrLoss *loss = m->losses->pdata[i];
+
+      g_string_append_printf (text, "%s%" G_GUINT64_FORMAT " %s", i > 0 ? ", " : "", loss->packets, loss->where);
+    }
+  if (m->complete && g_strcmp0 (origin->way, "route only") == 0 && !m->returned)
+    g_string_append (text, "; besides, QEMU may have dropped up to two a queue, which nobody can count");
+  if (m->duplicates > 0)
+    g_string_append_printf (text, "; at most %" G_GUINT64_FORMAT " duplicated", m->duplicates);
+  if (m->refused > 0)
+    g_string_append_printf (text, "; %" G_GUINT64_FORMAT " refused", m->refused);
+  if (m->faults->len > 0)
+    g_string_append_printf (text, "; the sums do not add up: %s", (char *) m->faults->pdata[0]);
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+VrMigration *
+vr_migration_new (GPtrArray *parts)
+{
+  const VrLedger *first = parts->pdata[0], *origin, *target;
+  VrMigration    *m = g_new0 (VrMigration, 1);
+
+  m->uuid = g_strdup (first->uuid);
+  m->name = g_strdup (first->name);
+  m->origin = g_strdup (first->origin);
+  m->target = g_strdup (first->target);
+  m->epoch = first->epoch;
+  m->parts = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_ledger_unref);
+  m->losses = g_ptr_array_new_with_free_func (loss_free);
+  m->faults = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < parts->len; i++)
+    g_ptr_array_add (m->parts, vr_ledger_ref (parts->pdata[i]));
+  g_ptr_array_sort_with_data (m->parts, compare_parts, m);
+  origin = vr_migration_part (m, m->origin);
+  target = vr_migration_part (m, m->target);
+  m->returned = vr_migration_phase (m, VR_PHASE_RETURNED) != 0;
+  m->complete = origin != NULL && (target != NULL || m->returned);
+  for (guint i = 0; origin != NULL && i < origin->nics->len; i++)
+    {
+      add_host (m, origin, origin->nics->pdata[i]);
+      add_origin (m, origin, origin->nics->pdata[i]);
+      if (target != NULL && !m->returned)
+        add_between (m, origin, target, origin->nics->pdata[i]);
+    }
+  for (guint i = 0; target != NULL && i < target->nics->len; i++)
+    {
+      add_host (m, target, target->nics->pdata[i]);
+      if (!m->returned)
+        add_target (m, target, target->nics->pdata[i]);
+    }
+  m->verdict = write_verdict (m, origin);
+  return m;
+}
+
+void
+vr_migration_free (VrMigration *m)
+{
+  if (m == NULL)
+    return;
+  g_free (m->uuid);
+  g_free (m->name);
+  g_free (m->origin);
+  g_free (m->target);
+  g_free (m->verdict);
+  g_ptr_array_unref (m->parts);
+  g_ptr_array_unref (m->losses);
+  g_ptr_array_unref (m->faults);
+  g_free (m);
+}
+
+const VrLedger *
+vr_migration_part (const VrMigration *m, const char *host)
+{
+  for (guint i = 0; i < m->parts->len; i++)
+    if (g_str_equal (((VrLedger *) m->parts->pdata[i])->writer, host))
+      return m->parts->pdata[i];
+  return NULL;
+}
+
+gint64
+vr_migration_phase (const VrMigration *m, VrPhase phase)
+{
+  gint64 earliest = 0;
+
+  for (guint i = 0; i < m->parts->len; i++)
+    {
+      gint64 at = ((VrLedger *) m->parts->pdata[i])->phases[phase];
+
+      if (at != 0 && (earliest == 0 || at < earliest))
+        earliest = at;
+    }
+  return earliest;
+}

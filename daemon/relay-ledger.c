@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ledger of each migration: what happened here when, and what the kernel counted, written into the migration log as this host's part.
+ *
+ *   open     from the first sign of a migration that this host has to do with (an intent; at a peer: the guest moved). What the counters say then is
+ *            taken off all later readings.
+ *   looks    after each reconcile, each second, and ten times a second from the switchover until a second after it: the origin's tap is gone soon
+ *   closed   the guest runs at its target (or is back), and for two looks nothing more was relayed; or CLOSE_S after that, and then the part says how much
+ *            still came. The part is written. Called off before the guest stopped: forgotten, nothing moved.
+ *
+ * Nothing of this stands between QEMU's stop and the route change. daemon/ledger/ adds the parts up.
+ */
+#include "relay-private.h"
+
+#include "ledger/tally.h"
+#include "names.h"
+
+#define LOOK_MS 1000
+#define LOOK_SOON_MS 100
+#define SOON_US G_USEC_PER_SEC
+#define CLOSE_S 15
+#define GIVE_UP_S 600 /* a guest that never resumes */
+
+typedef enum { ROLE_ORIGIN, ROLE_TARGET, ROLE_PEER } Role;
+
+typedef struct {
+  Role         role;
+  VrLedger    *part, *base; /* base: what the counters said when it was opened */
+  gint64       opened_us, over_us, looked_us; /* monotonic; over_us: the guest runs where it shall, 0: not yet */
+  guint64      moved, moved_before;           /* packets relayed, or arrived, as of the last two looks */
+  guint        quiet;                         /* looks in a row without any */
+  gint64       quiet_us;
+  VrSwitchoverCounts *switchover;
+} Open;
+
+static void
+open_free (gpointer data)
+{
+  Open *open = data;
+
+  vr_ledger_unref (open->part);
+  vr_ledger_unref (open->base);
+  g_free (open->switchover);
+  g_free (open);
+}
+
+/* ---- opening ---- */
+
+static Open *
+open_new (VrRelay *self, const VrRecord *record, Role role, guint64 epoch, const char *origin, const char *target)
+{
+  Open *open = g_new0 (Open, 1);
+
+  open->role = role;
+  open->part = vr_ledger_new (record->uuid, record->name, epoch, origin, target);
+  open->base = vr_ledger_new (record->uuid, record->name, epoch, origin, target);
+  open->opened_us = g_get_monotonic_time ();
+  for (guint i = 0; i < record->nics->len; i++)
+    vr_ledger_nic (open->part, ((VrNic *) record->nics->pdata[i])->mac);
+  g_hash_table_replace (self->ledgers, g_strdup (record->uuid), open);
+  return open;
+}
+
+/* What the book says of a migration of this guest that is under way, or just was; FALSE: none that this host has to do with. */
+static gboolean
+migration_of (const VrRelay *self, const VrGuest *guest, Role *role, guint64 *epoch, const char **origin, const char **target)
+{
+  const char     *me = self->config->host->name;
+  const VrRecord *custody = guest->custody, *intent = guest->intent;
+
+  if (intent != NULL && custody != NULL && intent->epoch == custody->epoch)
+    {
+      *role = g_str_equal (custody->owner, me) ? ROLE_ORIGIN : ROLE_TARGET;
+      *epoch = custody->epoch + 1;
+      *origin = custody->owner;
+      *target = intent->target;
+      return *role == ROLE_ORIGIN || g_str_equal (intent->target, me);
+    }
+  if (custody == NULL || custody->state != VR_STATE_MOVED || custody->origin == NULL)
+    return FALSE;
+  *role = g_str_equal (custody->origin, me) ? ROLE_ORIGIN : g_str_equal (custody->owner, me) ? ROLE_TARGET : ROLE_PEER;
+  *epoch = custody->epoch;
+  *origin = custody->origin;
+  *target = custody->owner;
+  return TRUE;
+}
+
+static void
+find_new (VrRelay *self, const VrGuest *guest)
+{
+  const VrRecord *record = guest->custody != NULL ? guest->custody : guest->intent;
+  const Open     *known = g_hash_table_lookup (self->ledgers, record->uuid);
+  const char     *origin, *target;
+  guint64         epoch;
+  Role            role;
+  Open           *open;
+
+  if (!migration_of (self, guest, &role, &epoch, &origin, &target))
+    return;
+  if (known != NULL && known->part->epoch == epoch && g_str_equal (known->part->target, target))
+    return;
+  if (epoch <= GPOINTER_TO_SIZE (g_hash_table_lookup (self->ledgers_closed, record->uuid)))
+    return;
+  open = open_new (self, record, role, epoch, origin, target);
+  if (role != ROLE_PEER && guest->intent != NULL)
+    open->part->phases[VR_PHASE_INTENT] = guest->intent->time_us;
+}
+
+/* ---- counting ---- */
+
+static const char *const *
+addresses_of (const VrRecord *record, const char *mac)
+{
+  for (guint i = 0; i < record->nics->len; i++)
+    if (g_str_equal (((VrNic *) record->nics->pdata[i])->mac, mac))
+      return (const char *const *) ((VrNic *) record->nics->pdata[i])->addresses;
+  return NULL;
+}
+
+static const char *
+tap_of (const VrRelay *self, const char *uuid, const char *mac)
+{
+  const VrLocal *local = g_hash_table_lookup (self->locals, uuid);
+
+  for (guint i = 0; local != NULL && local->here != NULL && i < local->here->nics->len; i++)
+    if (g_str_equal (((VrHereNic *) local->here->nics->pdata[i])->mac, mac))
+      return ((VrHereNic *) local->here->nics->pdata[i])->tap;
+  return NULL;
+}
+
+static guint64
+answers_of (const VrRelay *self, const VrLedger *part, const char *const *addresses)
+{
+  g_autofree char *dev = vr_tunnel_dev (part->target);
+  guint64          sum = 0;
+
+  for (; *addresses != NULL; addresses++)
+    {
+      g_autofree char *key = vr_facts_key (dev, *addresses);
+
+      sum += GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key));
+    }
+  return sum;
+}
+
+static void
+count_nic (VrRelay *self, Open *open, VrLedgerNic *nic, const VrRecord *record, const VrReading *reading)
+{
+  const char *const *addresses = addresses_of (record, nic->mac);
+  g_autofree char   *from = open->role == ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
+  VrLedgerNic       *base = vr_ledger_nic (open->base, nic->mac);
+  guint64            flooded = nic->counts[VR_COUNT_FLOODED], waiting;
+
+  if (addresses == NULL)
+    return;
+  if (open->role == ROLE_PEER)
+    {
+      vr_ledger_count (nic, VR_COUNT_ANSWERS, answers_of (self, open->part, addresses));
+      open->moved += nic->counts[VR_COUNT_ANSWERS];
+      return;
+    }
+  vr_tally (nic, base, reading, addresses, tap_of (self, open->part->uuid, nic->mac), from);
+  open->moved += nic->counts[open->role == ROLE_ORIGIN ? VR_COUNT_RELAYED : VR_COUNT_ARRIVED];
+  if (open->role != ROLE_ORIGIN || open->part->phases[VR_PHASE_FLIP] == 0)
+    return;
+  /* what is flooded into a tap whose guest is gone was never to reach it */
+  waiting = vr_tally_waiting (nic);
+  vr_ledger_count (nic, VR_COUNT_LEFT, waiting - MIN (waiting, nic->counts[VR_COUNT_FLOODED] - flooded));
+}
+
+static VrReading *
+read_counters (VrRelay *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) counters = vr_kernel_tallies (self->kernel, &error);
+  g_autoptr (GHashTable) taps = counters != NULL ? vr_kernel_taps (self->kernel, &error) : NULL;
+
+  if (taps != NULL)
+    return vr_reading_new (counters, taps);
+  g_info ("ledger: the counters cannot be read now: %s", error->message);
+  return NULL;
+}
+
+/* ---- closing ---- */
+
+static void
+take_switchover (Open *open)
+{
+  VrSwitchoverCounts *counts = open->switchover;
+  VrLedger *part = open->part;
+
+  g_free (part->way);
+  part->way = g_strdup (vr_switchover_way_to_string (VR_WAY_ROUTE_ONLY));
+  if (counts == NULL)
+    {
+      part->why = part->why != NULL ? part->why : g_strdup ("nothing was drained or sent again");
+      return;
+    }
+  part->critical_ns = counts->end_ns > counts->begin_ns ? counts->end_ns - counts->begin_ns : 0;
+  if (counts->flip_end_ns != 0)
+    part->phases[VR_PHASE_FLIP] = counts->flip_end_ns / 1000;
+  for (guint i = 0; i < counts->n_nics; i++)
+    {
+      const VrSwitchoverNic *from = &counts->nics[i];
+      VrLedgerNic           *nic = vr_ledger_nic (part, from->mac);
+
+      if (i == 0 || from->way != VR_WAY_QUEUES)
+        {
+          g_free (part->way);
+          part->way = g_strdup (vr_switchover_way_to_string (from->way));
+          g_free (part->why);
+          part->why = *from->reason != '\0' ? g_utf8_make_valid (from->reason, -1) : NULL;
+        }
+      vr_ledger_count (nic, VR_COUNT_DRAINED, from->drained);
+      vr_ledger_count (nic, VR_COUNT_COPIED, from->to_guest);
+      vr_ledger_count (nic, VR_COUNT_RESENT, from->resent);
+      vr_ledger_count (nic, VR_COUNT_UNSENT, from->not_sent);
+      vr_ledger_count (nic, VR_COUNT_PUSHED_BACK, from->pushed_back);
+      vr_ledger_count (nic, VR_COUNT_DUPLICATES, from->swallowed);
+      vr_ledger_count (nic, VR_COUNT_MEMORY, i == 0 ? counts->memory : 0);
+    }
+}
+
+static void
+on_part_written (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!vr_log_append_finish (VR_LOG (source), result, &error) && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    g_warning ("migration log: a part of a ledger was not written: %s", error->message);
+}
+
+static void
+write_part (VrRelay *self, Open *open)
+{
+  VrLedger *part = open->part;
+  guint64   rate = open->quiet >= 2 || open->looked_us == 0 ? 0 : open->moved - open->moved_before;
+
+  if (open->role == ROLE_ORIGIN)
+    take_switchover (open);
+  for (guint i = 0; i < part->nics->len && open->role != ROLE_PEER; i++)
+    vr_ledger_count (part->nics->pdata[i], VR_COUNT_RATE, rate);
+  part->phases[VR_PHASE_COUNTED] = part->time_us = g_get_real_time ();
+  vr_log_append_ledger_async (self->log, part, NULL, on_part_written, NULL);
+  g_hash_table_replace (self->ledgers_closed, g_strdup (part->uuid), GSIZE_TO_POINTER (part->epoch));
+}
+
+/* A peer that the guest has nothing to do with writes nothing. */
+static gboolean
+is_worth_it (const Open *open)
+{
+  return open->role != ROLE_PEER || open->part->phases[VR_PHASE_ANSWER] != 0 || open->part->phases[VR_PHASE_DIRECT] != 0;
+}
+
+typedef enum { GOES_ON, IS_OVER, CALLED_OFF } Course;
+
+static Course
+course_of (VrRelay *self, Open *open)
+{
+  const VrLedger *part = open->part;
+  const VrGuest  *guest = vr_book_guest (self->book, part->uuid);
+  const VrRecord *custody = guest != NULL ? guest->custody : NULL;
+
+  if (custody == NULL)
+    return guest != NULL && guest->intent != NULL ? GOES_ON : CALLED_OFF;
+  if (custody->epoch < part->epoch)
+    return guest->intent != NULL || custody->state == VR_STATE_LEAVING ? GOES_ON : CALLED_OFF;
+  if (custody->epoch == part->epoch && custody->state == VR_STATE_MOVED)
+    return GOES_ON;
+  if (custody->epoch > part->epoch && custody->state == VR_STATE_RETURNED)
+    open->part->phases[VR_PHASE_RETURNED] = MAX (1, custody->time_us);
+  return IS_OVER;
+}
+
+/* Everything was counted, or it goes on for too long. */
+static gboolean
+is_counted (const Open *open, gint64 now)
+{
+  gint64 since = now - open->over_us;
+
+  if (open->role == ROLE_PEER)
+    return open->part->phases[VR_PHASE_DIRECT] != 0 || since > 2 * CLOSE_S * G_USEC_PER_SEC;
+  for (guint i = 0; open->role == ROLE_TARGET && i < open->part->nics->len; i++)
+    if (vr_tally_waiting (open->part->nics->pdata[i]) > 0 && since < CLOSE_S * G_USEC_PER_SEC)
+      return FALSE;
+  return open->quiet >= 2 || since > CLOSE_S * G_USEC_PER_SEC;
+}
+
+/* ---- looking ---- */
+
+static void
+see_phases (VrRelay *self, Open *open)
+{
+  VrLedger   *part = open->part;
+  const char *other = open->role == ROLE_ORIGIN ? part->target : part->origin;
+  gint64      up = vr_tunnels_up_since (self->tunnels, other);
+
+  if (open->role == ROLE_PEER)
+    {
+      if (part->phases[VR_PHASE_ANSWER] == 0 && open->moved > 0)
+        part->phases[VR_PHASE_ANSWER] = g_get_real_time ();
+      return;
+    }
+  if (part->phases[VR_PHASE_TUNNEL] == 0 && up != 0)
+    part->phases[VR_PHASE_TUNNEL] = up;
+  for (guint i = 0; open->role == ROLE_TARGET && part->phases[VR_PHASE_ARMED] == 0 && i < part->nics->len; i++)
+    if (vr_ledger_knows (part->nics->pdata[i], VR_COUNT_DELIVERED))
+      part->phases[VR_PHASE_ARMED] = g_get_real_time ();
+}
+
+/* It goes on for some milliseconds after the flip, and after an abort. */
+static void
+see_switchover (VrRelay *self, Open *open)
+{
+  const VrLocal     *local = g_hash_table_lookup (self->locals, open->part->uuid);
+  VrSwitchoverCounts counts;
+
+  if (local == NULL || local->switchover == NULL)
+    return;
+  vr_switchover_get_counts (local->switchover, &counts);
+  vr_relay_ledger_switchover (self, open->part->uuid, &counts);
+}
+
+static void
+look_at (VrRelay *self, Open *open, const VrReading *reading)
+{
+  const VrGuest  *guest = vr_book_guest (self->book, open->part->uuid);
+  const VrRecord *record = guest != NULL ? (guest->custody != NULL ? guest->custody : guest->intent) : NULL;
+  gint64          now = g_get_monotonic_time ();
+  guint64         before = open->moved;
+
+  if (open->role == ROLE_ORIGIN && open->part->phases[VR_PHASE_FLIP] != 0)
+    see_switchover (self, open);
+  if (record == NULL || reading == NULL)
+    return;
+  open->moved = 0;
+  for (guint i = 0; i < open->part->nics->len; i++)
+    count_nic (self, open, open->part->nics->pdata[i], record, reading);
+  open->looked_us = now;
+  if (open->moved != before)
+    open->quiet = 0;
+  if (now - open->quiet_us < LOOK_MS * 900)
+    return;
+  open->quiet = open->moved == open->moved_before ? open->quiet + 1 : 0;
+  if (open->over_us == 0 || open->moved == open->moved_before || !is_counted (open, now))
+    open->moved_before = open->moved;
+  open->quiet_us = now;
+}
+
+/* What the counters said before the migration: taken when they are first read. */
+static void
+take_base (VrRelay *self, Open *open, const VrReading *reading)
+{
+  const VrGuest  *guest = vr_book_guest (self->book, open->part->uuid);
+  const VrRecord *record = guest != NULL ? (guest->custody != NULL ? guest->custody : guest->intent) : NULL;
+  g_autofree char *from = open->role == ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
+
+  if (open->role == ROLE_PEER || reading == NULL || record == NULL)
+    return;
+  for (guint i = 0; i < open->part->nics->len; i++)
+    {
+      const VrLedgerNic *nic = open->part->nics->pdata[i];
+      VrLedgerNic       *base = vr_ledger_nic (open->base, nic->mac);
+      const char *const *addresses = addresses_of (record, nic->mac);
+
+      if (base->known == 0 && addresses != NULL)
+        vr_tally (base, NULL, reading, addresses, open->role == ROLE_ORIGIN ? tap_of (self, open->part->uuid, nic->mac) : NULL, from);
+      base->known |= 1u << VR_COUNT_RATE; /* taken, even if there was nothing to take */
+    }
+}
+
+static gboolean
+on_look (gpointer data)
+{
+  VrRelay *self = data;
+
+  self->ledger_look = 0;
+  vr_relay_ledger_look (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+look_again (VrRelay *self)
+{
+  gint64         now = g_get_real_time ();
+  guint          pause = LOOK_MS;
+  GHashTableIter iter;
+  Open          *open;
+
+  g_clear_handle_id (&self->ledger_look, g_source_remove);
+  if (g_hash_table_size (self->ledgers) == 0)
+    return;
+  g_hash_table_iter_init (&iter, self->ledgers);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &open))
+    if (open->part->phases[VR_PHASE_FLIP] != 0 && now - open->part->phases[VR_PHASE_FLIP] < SOON_US)
+      pause = LOOK_SOON_MS;
+  self->ledger_look = g_timeout_add (pause, on_look, self);
+}
+
+void
+vr_relay_ledger_look (VrRelay *self)
+{
+  g_autoptr (GPtrArray) uuids = vr_book_guest_uuids (self->book);
+  g_autoptr (VrReading) reading = NULL;
+  gint64         now = g_get_monotonic_time ();
+  GHashTableIter iter;
+  Open          *open;
+
+  for (guint i = 0; i < uuids->len; i++)
+    find_new (self, vr_book_guest (self->book, uuids->pdata[i]));
+  if (g_hash_table_size (self->ledgers) > 0)
+    reading = read_counters (self);
+  g_hash_table_iter_init (&iter, self->ledgers);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &open))
+    {
+      Course course = course_of (self, open);
+
+      take_base (self, open, reading);
+      look_at (self, open, reading);
+      see_phases (self, open);
+      if (course == IS_OVER && open->over_us == 0)
+        open->over_us = now;
+      if (course == CALLED_OFF || now - open->opened_us > GIVE_UP_S * G_USEC_PER_SEC)
+        g_hash_table_iter_remove (&iter);
+      else if (open->over_us != 0 && is_counted (open, now))
+        {
+          if (is_worth_it (open))
+            write_part (self, open);
+          g_hash_table_iter_remove (&iter);
+        }
+    }
+  look_again (self);
+}
+
+/* ---- what happens ---- */
+
+void
+vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_us)
+{
+  Open *open = g_hash_table_lookup (self->ledgers, uuid);
+  g_autoptr (VrReading) reading = NULL;
+
+  if (open == NULL || at_us == 0 || open->part->phases[phase] != 0)
+    return;
+  open->part->phases[phase] = at_us;
+  if (phase != VR_PHASE_RESUMED || open->role != ROLE_TARGET)
+    return;
+  /* what went into the tap until now waited in its queue: a stopped guest reads nothing */
+  reading = read_counters (self);
+  look_at (self, open, reading);
+  for (guint i = 0; i < open->part->nics->len; i++)
+    {
+      VrLedgerNic *nic = open->part->nics->pdata[i];
+
+      if (vr_ledger_knows (nic, VR_COUNT_FRAMES))
+        vr_ledger_count (nic, VR_COUNT_QUEUED, nic->counts[VR_COUNT_FRAMES] - MIN (nic->counts[VR_COUNT_FRAMES], nic->counts[VR_COUNT_TAP_DROPPED]));
+    }
+}
+
+void
+vr_relay_ledger_record (VrRelay *self, const VrRecord *record)
+{
+  gint64 now = g_get_real_time ();
+
+  if (record->state == VR_STATE_LEAVING)
+    vr_relay_ledger_note (self, record->uuid, VR_PHASE_LEAVING, record->time_us);
+  if (record->state == VR_STATE_MOVED && g_str_equal (record->writer, self->config->host->name))
+    vr_relay_ledger_note (self, record->uuid, VR_PHASE_MOVED, now);
+  if (record->state == VR_STATE_RUNNING && g_str_equal (record->writer, self->config->host->name))
+    {
+      const Open *open = g_hash_table_lookup (self->ledgers, record->uuid);
+
+      if (open != NULL && open->part->epoch == record->epoch)
+        vr_relay_ledger_note (self, record->uuid, VR_PHASE_RUNNING, now);
+    }
+}
+
+void
+vr_relay_ledger_direct (VrRelay *self, const char *address)
+{
+  GHashTableIter iter;
+  Open          *open;
+
+  g_hash_table_iter_init (&iter, self->ledgers);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &open))
+    {
+      const VrGuest *guest = vr_book_guest (self->book, open->part->uuid);
+
+      for (guint i = 0; open->role == ROLE_PEER && guest != NULL && guest->custody != NULL && i < guest->custody->nics->len; i++)
+        if (g_strv_contains ((const char *const *) ((VrNic *) guest->custody->nics->pdata[i])->addresses, address))
+          vr_relay_ledger_note (self, open->part->uuid, VR_PHASE_DIRECT, g_get_real_time ());
+    }
+}
+
+void
+vr_relay_ledger_switchover (VrRelay *self, const char *uuid, const VrSwitchoverCounts *counts)
+{
+  Open *open = g_hash_table_lookup (self->ledgers, uuid);
+
+  if (open == NULL)
+    return;
+  g_free (open->switchover);
+  open->switchover = g_memdup2 (counts, sizeof *counts);
+}
+
+/* A part of whatever host is in the log: does that migration add up now? */
+static void
+on_log_ledger (VrLog *log, VrLedger *part, gpointer data)
+{
+  VrRelay         *self = data;
+  g_autofree char *about = g_strdup_printf ("ledger of %s", part->name);
+  g_autoptr (VrMigration) migration = NULL;
+
+  vr_shelf_add (self->shelf, part);
+  migration = vr_shelf_find (self->shelf, part->uuid, part->epoch);
+  if (migration == NULL || !migration->complete)
+    return;
+  if (g_str_equal (part->writer, self->config->host->name) && self->log_ready)
+    g_message ("guest %s: migration from %s to %s, epoch %" G_GUINT64_FORMAT ": %s", migration->name, migration->origin, migration->target,
+               migration->epoch, migration->verdict);
+  vr_relay_trouble (self, about, migration->faults->len > 0 ? migration->faults->pdata[0] : NULL);
+}
+
+void
+vr_relay_ledger_connect (VrRelay *self)
+{
+  g_signal_connect_object (self->log, "ledger", G_CALLBACK (on_log_ledger), self, 0);
+}
+
+GPtrArray *
+vr_relay_migrations (VrRelay *self, const char *guest)
+{
+  GPtrArray *list = vr_shelf_list (self->shelf, guest);
+
+  if (list == NULL && vr_relay_knows_guest (self, guest)) /* it never migrated */
+    list = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_migration_free);
+  return list;
+}
+
+gboolean
+vr_relay_knows_guest (VrRelay *self, const char *guest)
+{
+  g_autoptr (GPtrArray) history = vr_log_history (self->log, NULL);
+
+  for (guint i = 0; i < history->len; i++)
+    {
+      const VrRecord *record = history->pdata[i];
+
+      if (g_str_equal (record->name, guest) || g_ascii_strcasecmp (record->uuid, guest) == 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+void
+vr_relay_ledger_init (VrRelay *self)
+{
+  self->ledgers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, open_free);
+  self->ledgers_closed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->shelf = vr_shelf_new ();
+}
+
+void
+vr_relay_ledger_stop (VrRelay *self)
+{
+  g_clear_handle_id (&self->ledger_look, g_source_remove);
+}
+
+void
+vr_relay_ledger_clear (VrRelay *self)
+{
+  g_hash_table_unref (self->ledgers);
+  g_hash_table_unref (self->ledgers_closed);
+  vr_shelf_free (self->shelf);
+}
