@@ -11,6 +11,7 @@ static const VrCommand *const commands[] = {
   &vr_command_guests,
   &vr_command_hosts,
   &vr_command_log,
+  &vr_command_migrations,
   &vr_command_explain,
   &vr_command_doctor,
   &vr_command_flush,

@@ -36,6 +36,7 @@ extern const VrCommand vr_command_status;
 extern const VrCommand vr_command_guests;
 extern const VrCommand vr_command_hosts;
 extern const VrCommand vr_command_log;
+extern const VrCommand vr_command_migrations;
 extern const VrCommand vr_command_explain;
 extern const VrCommand vr_command_doctor;
 extern const VrCommand vr_command_flush;

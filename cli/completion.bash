@@ -12,11 +12,12 @@ _virt_relay() {
   local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]:-} options='--help --json'
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'status guests hosts log explain doctor flush --help --version' -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W 'status guests hosts log migrations explain doctor flush --help --version' -- "$cur")
     return
   fi
   case $command in
     log) options+=' --newest --follow' ;;
+    migrations) options+=' --newest --html' ;;
     guests | hosts) options+=' --names' ;;
     explain) options+=' --from' ;;
     doctor) options+=' --before' ;;
@@ -29,7 +30,9 @@ _virt_relay() {
   case $command:$previous in
     explain:--from | explain:-f) _virt_relay_names hosts ;;
     log:--newest | log:-n) ;;
-    log:* | explain:* | doctor:--before | doctor:-b) _virt_relay_names guests ;;
+    migrations:--html) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    migrations:--newest | migrations:-n) ;;
+    log:* | migrations:* | explain:* | doctor:--before | doctor:-b) _virt_relay_names guests ;;
     doctor:*) [[ ${COMP_WORDS[COMP_CWORD - 2]} != --before && ${COMP_WORDS[COMP_CWORD - 2]} != -b ]] || _virt_relay_names hosts ;;
   esac
 }

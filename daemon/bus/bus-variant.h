@@ -23,6 +23,9 @@ GVariant *vr_bus_hosts_variant (GPtrArray *views);
 GVariant *vr_bus_records_variant (GPtrArray *records);
 GVariant *vr_bus_counters_variant (GPtrArray *counters);
 
+/* aa{sv} of VrMigration, in the array's order: no more than the last `newest`, 0: all. */
+GVariant *vr_bus_migrations_variant (GPtrArray *migrations, guint newest);
+
 /* as of the array's char *. */
 GVariant *vr_bus_texts_variant (GPtrArray *texts);
 

@@ -188,6 +188,20 @@ on_log (VrBusService *service, GDBusMethodInvocation *invocation, const char *gu
 }
 
 static gboolean
+on_migrations (VrBusService *service, GDBusMethodInvocation *invocation, const char *guest, guint newest, VrBus *bus)
+{
+  g_autoptr (GPtrArray) migrations = vr_relay_migrations (bus->relay, guest);
+  if (migrations != NULL)
+    {
+      vr_bus_service_complete_migrations (service, invocation, vr_bus_migrations_variant (migrations, newest));
+      return G_DBUS_METHOD_INVOCATION_HANDLED;
+    }
+  g_autofree char *message = g_strdup_printf ("the migration log knows no guest with the name or uuid \"%s\"", guest);
+  g_dbus_method_invocation_return_dbus_error (invocation, VR_BUS_ERROR_UNKNOWN_GUEST, message);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
 on_counters (VrBusService *service, GDBusMethodInvocation *invocation, VrBus *bus)
 {
   g_autoptr (GError) error = NULL;
@@ -348,6 +362,7 @@ vr_bus_init (VrBus *bus)
   g_signal_connect (bus->service, "handle-guests", G_CALLBACK (on_guests), bus);
   g_signal_connect (bus->service, "handle-hosts", G_CALLBACK (on_hosts), bus);
   g_signal_connect (bus->service, "handle-log", G_CALLBACK (on_log), bus);
+  g_signal_connect (bus->service, "handle-migrations", G_CALLBACK (on_migrations), bus);
   g_signal_connect (bus->service, "handle-counters", G_CALLBACK (on_counters), bus);
   g_signal_connect (bus->service, "handle-flush", G_CALLBACK (on_flush), bus);
   g_signal_connect (bus->service, "handle-explain", G_CALLBACK (on_explain), bus);

@@ -16,7 +16,7 @@ typedef struct {
   PrivateBus       bus;
   GDBusConnection *connection;
   VrBusService    *service;
-  const char      *guests, *hosts, *records, *counters; /* what is answered, as GVariant text */
+  const char      *guests, *hosts, *records, *counters, *migrations; /* what is answered, as GVariant text */
   const char      *refuse;                              /* error name that every method answers; NULL: none */
   char            *asked_guest;
   guint            asked_newest;
@@ -69,6 +69,23 @@ on_log (VrBusService *service, GDBusMethodInvocation *invocation, const char *gu
   world->asked_newest = newest;
   if (!refused (world, invocation))
     vr_bus_service_complete_log (service, invocation, list_of (world->records));
+  return TRUE;
+}
+
+#define MIGRATION(NAME) \
+  "{'uuid': <'d0000000-0000-4000-8000-00000000000d'>, 'name': <'" NAME "'>, 'epoch': <uint64 3>, 'origin': <'h1'>, 'target': <'h3'>, " \
+  "'complete': <true>, 'verdict': <'nothing lost; at most 2 duplicated'>, 'lost': <uint64 0>, 'way': <'queues'>, 'critical_ns': <uint64 84000>, " \
+  "'phases': <{'flip': int64 1700000000001500, 'stop': 1700000000000500, 'resumed': 1700000000250500}>, " \
+  "'hosts': <[{'host': <'h1'>, 'role': <'origin'>, 'nics': <[{'mac': <'52:54:00:00:00:64'>, 'counts': <{'came': uint64 500, 'relayed': 400}>}]>}]>}"
+
+static inline gboolean
+on_migrations (VrBusService *service, GDBusMethodInvocation *invocation, const char *guest, guint newest, World *world)
+{
+  g_free (world->asked_guest);
+  world->asked_guest = g_strdup (guest);
+  world->asked_newest = newest;
+  if (!refused (world, invocation))
+    vr_bus_service_complete_migrations (service, invocation, list_of (world->migrations != NULL ? world->migrations : "[" MIGRATION ("d") "]"));
   return TRUE;
 }
 
@@ -127,6 +144,7 @@ serve (World *world)
   g_signal_connect (world->service, "handle-guests", G_CALLBACK (on_guests), world);
   g_signal_connect (world->service, "handle-hosts", G_CALLBACK (on_hosts), world);
   g_signal_connect (world->service, "handle-log", G_CALLBACK (on_log), world);
+  g_signal_connect (world->service, "handle-migrations", G_CALLBACK (on_migrations), world);
   g_signal_connect (world->service, "handle-counters", G_CALLBACK (on_counters), world);
   g_signal_connect (world->service, "handle-explain", G_CALLBACK (on_explain), world);
   g_signal_connect (world->service, "handle-flush", G_CALLBACK (on_flush), world);

@@ -62,6 +62,12 @@ vr_relay_hosts (VrRelay *relay)
 }
 
 GPtrArray *
+vr_relay_migrations (VrRelay *relay, const char *guest)
+{
+  return *guest == '\0' ? g_ptr_array_new () : NULL;
+}
+
+GPtrArray *
 vr_relay_troubles (VrRelay *relay)
 {
   GPtrArray *troubles = g_ptr_array_new_with_free_func (g_free);

@@ -2,6 +2,7 @@
 /* virt-relay's commands that explain, go on, or change something. */
 #include "cli-world.h"
 
+#include <glib/gstdio.h>
 #include <locale.h>
 
 static void
@@ -21,6 +22,40 @@ test_explain (World *world, gconstpointer data)
                  "       why     because\n");
   g_assert_cmpstr (world->asked_guest, ==, "d");
   g_assert_cmpstr (world->asked_from, ==, "h2");
+}
+
+static void
+test_migrations (World *world, gconstpointer data)
+{
+  serve (world);
+  assert_prints (world, "migrations d -n 3",
+                 "d: h1 -> h3, epoch 3, 2023-11-14 22:13:20.000\n"
+                 "  nothing lost; at most 2 duplicated\n"
+                 "  switchover by queues; critical section 0.084 ms\n"
+                 "  ms from QEMU's stop: stop +0.0, flip +1.0, resumed +250.0\n"
+                 "  h1 (origin)\n"
+                 "    52:54:00:00:00:64  came 500, relayed 400\n");
+  g_assert_cmpstr (world->asked_guest, ==, "d");
+  g_assert_cmpuint (world->asked_newest, ==, 3);
+}
+
+/* A guest may bear any name; a page that shows it is not to run it. */
+static void
+test_migrations_page (World *world, gconstpointer data)
+{
+  g_autofree char *dir = g_dir_make_tmp ("vr-page-XXXXXX", NULL), *file = g_build_filename (dir, "page.html", NULL), *page = NULL;
+  g_autofree char *words = g_strconcat ("migrations --html ", file, NULL);
+
+  serve (world);
+  world->migrations = "[" MIGRATION ("<script>alert(1)</script>&\"") "]";
+  assert_prints (world, words, "");
+  g_assert_true (g_file_get_contents (file, &page, NULL, NULL));
+  g_assert_null (strstr (page, "<script"));
+  g_assert_nonnull (strstr (page, "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;"));
+  g_assert_nonnull (strstr (page, "nothing lost; at most 2 duplicated"));
+  g_assert_null (strstr (page, "http")); /* it asks no network */
+  g_unlink (file);
+  g_rmdir (dir);
 }
 
 static void
@@ -172,6 +207,8 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   ADD ("text/explain", test_explain);
+  ADD ("text/migrations", test_migrations);
+  ADD ("migrations/page", test_migrations_page);
   ADD ("text/names", test_names);
   ADD ("follow/text", test_follow);
   ADD ("follow/json", test_follow_json);
