@@ -57,11 +57,22 @@ one() {
   traffic_stop
   after=$(hops s d)
   captured
-  jq -n --argjson before "$before" --argjson after "$after" --argjson pause "$(measure qemu_pause_ms)" \
+  echo '[]' > "$RESULT/ledger.json"
+  [ "$name" != with ] || keep_ledger
+  jq -n --slurpfile ledger "$RESULT/ledger.json" --argjson before "$before" --argjson after "$after" --argjson pause "$(measure qemu_pause_ms)" \
     --argjson relayed "$(relayed_packets "$name")" --argjson cleartext "$(measure cleartext)" --slurpfile t "$RESULT/traffic-s-d.json" \
     '$t[0] | {sent, received, lost, duplicated, reordered, gap_ms, there, back, qemu_pause_ms: $pause, relayed: $relayed,
-      cleartext: $cleartext, path: {before: $before, after: $after}}' > "$all/$name.json"
+      cleartext: $cleartext, ledger: $ledger[0], path: {before: $before, after: $after}}' > "$all/$name.json"
   RESULT=$all
+}
+
+# What the hosts wrote into the migration log of this migration, and the same as a page
+ledger_is_whole() { on h1 virt-relay migrations d --newest 1 --json | jq -e '.[0].complete' > /dev/null; }
+keep_ledger() {
+  wait_for 120 ledger_is_whole || true
+  on h1 virt-relay migrations d --newest 1 --json > "$RESULT/ledger.json"
+  on h1 virt-relay migrations d --newest 1 --html /run/migrations.html
+  cp "$(root_of h1)/run/migrations.html" "$all/migrations.html"
 }
 
 # What h1's own counters say that it relayed to d; without virt-relay nobody counts, and the capture says what went that way

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""probe.py mtu|refused|bulk ADDRESS: what the meter, whose packets are small, does not ask of a path.
+"""probe.py mtu|refused|bulk|stream ADDRESS: what the meter, whose packets are small, does not ask of a path.
 
 mtu      sends full-size packets with DF until the path says that they are too big; prints the size that it takes
 refused  sends to a closed UDP port until the guest's ICMP error comes back
 bulk     sends 2 MB to a TCP port that echoes, and takes them back
-Each fails after 30 seconds."""
+Each of these fails after 30 seconds.
+stream   sends to that port until SIGTERM, and takes it all back; then prints how many bytes came back, and the longest gap"""
+import json
+import signal
 import socket
 import sys
 import threading
@@ -65,4 +68,24 @@ def bulk():
         sys.exit(f"{len(got)} of {len(data)} bytes came back, or others")
 
 
-{"mtu": mtu, "refused": refused, "bulk": bulk}[what]()
+def stream():
+    tcp = socket.create_connection((address, 7007), timeout=60)
+    ends = []
+    signal.signal(signal.SIGTERM, lambda *_: ends.append(True))
+
+    def send():
+        while not ends:
+            tcp.sendall(bytes(65536))
+
+    threading.Thread(target=send, daemon=True).start()
+    got, gap, last = 0, 0.0, time.monotonic()
+    while not ends:
+        part = tcp.recv(65536)
+        now = time.monotonic()
+        if not part:
+            break
+        got, gap, last = got + len(part), max(gap, now - last), now
+    print(json.dumps({"bytes": got, "gap_ms": round(gap * 1000)}))
+
+
+{"mtu": mtu, "refused": refused, "bulk": bulk, "stream": stream}[what]()

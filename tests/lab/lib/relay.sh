@@ -3,7 +3,7 @@
 
 # relay_config hN: /etc/virt-relay.conf as the host's administrator would write it. The only place of the lab that knows its keys.
 # LAB_REACH_hN holds the hosts whose guest networks hN reaches through virt-relay's tunnels, LAB_DIRECT_hN its [path] direct, LAB_BRIDGE_hN
-# and LAB_NETWORKS_hN its bridge and guest networks, LAB_UNDERLAY_hN its underlay.
+# and LAB_NETWORKS_hN its bridge and guest networks, LAB_UNDERLAY_hN its underlay. LAB_LOSSLESS: [migration] lossless, of all.
 relay_config() {
   local h=$1 n=${1#h} reach=LAB_REACH_$1 direct=LAB_DIRECT_$1 bridge=LAB_BRIDGE_$1 networks=LAB_NETWORKS_$1 underlay=LAB_UNDERLAY_$1 root
   root=$(root_of "$1")
@@ -26,6 +26,9 @@ takeover-delay = 20
 
 [path]
 direct = ${!direct:-build}
+
+[migration]
+lossless = ${LAB_LOSSLESS:-yes}
 X
 }
 LAB_REACH_h1=h2 LAB_REACH_h2=h1
