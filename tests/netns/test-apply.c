@@ -382,7 +382,7 @@ test_one_fails (void)
 static int
 queue_of (const char *dev)
 {
-  g_autofree char *text = sh_out ("cat /sys/class/net/%s/tx_queue_len", dev);
+  g_autofree char *text = sh_out ("ip link show %s | sed -n 's/.* qlen //p'", dev);
 
   return atoi (text);
 }
