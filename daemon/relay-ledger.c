@@ -443,12 +443,13 @@ vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_
   if (open == NULL || at_us == 0 || open->part->phases[phase] != 0)
     return;
   open->part->phases[phase] = at_us;
-  if (phase != VR_PHASE_RESUMED || open->role != ROLE_TARGET)
+  if (phase != VR_PHASE_FLIP && phase != VR_PHASE_RESUMED)
     return;
-  /* what went into the tap until now waited in its queue: a stopped guest reads nothing */
+  /* At the origin the next plan takes the counters of its tap away. At the target what went into the tap until now waited in its queue: a
+   * stopped guest reads nothing. */
   reading = read_counters (self);
   look_at (self, open, reading);
-  for (guint i = 0; i < open->part->nics->len; i++)
+  for (guint i = 0; open->role == ROLE_TARGET && i < open->part->nics->len; i++)
     {
       VrLedgerNic *nic = open->part->nics->pdata[i];
 
