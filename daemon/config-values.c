@@ -165,6 +165,60 @@ vr_config_read_reach (const char *text, gpointer field, GError **error)
 }
 
 gboolean
+vr_config_read_hosts (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) hosts = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < words->len; i++)
+    {
+      const char *word = g_ptr_array_index (words, i);
+      if (!is_host_name (word))
+        return invalid (error, "\"%s\" is not a host's name", word);
+      if (!add_once (hosts, g_strdup (word), error))
+        return FALSE;
+    }
+  return store_list (field, hosts);
+}
+
+/* ---- [trust] ---- */
+
+gboolean
+vr_config_read_trusted_networks (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) networks = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < words->len; i++)
+    {
+      const char *word = g_ptr_array_index (words, i);
+      const char *colon = strchr (word, ':');
+      g_autofree char *host = g_strndup (word, colon != NULL ? (gsize) (colon - word) : 0);
+      g_auto (GStrv) parts = g_strsplit (colon != NULL ? colon + 1 : "", "/", 2);
+      g_autofree char *address = parts[0] != NULL ? vr_address_canonical (parts[0], NULL) : NULL;
+      guint64 length;
+      if (!is_host_name (host))
+        return invalid (error, "\"%s\" does not begin with a host's name: write it like h1:10.9.1.0/24", word);
+      if (address == NULL || parts[1] == NULL
+          || !g_ascii_string_to_unsigned (parts[1], 10, 1, vr_address_is_v6 (address) ? 128 : 32, &length, NULL))
+        return invalid (error, "\"%s\" does not end in a network: write it like h1:10.9.1.0/24 or h1:fd00:9:1::/64", word);
+      if (!add_once (networks, g_strdup_printf ("%s:%s/%u", host, address, (guint) length), error))
+        return FALSE;
+    }
+  return store_list (field, networks);
+}
+
+gboolean
+vr_config_read_start (const char *text, gpointer field, GError **error)
+{
+  gboolean anywhere = g_str_equal (text, "anywhere");
+  if (!anywhere && !g_str_equal (text, "home"))
+    return invalid (error, "\"%s\" is neither anywhere nor home", text);
+  *(gboolean *) field = anywhere;
+  return TRUE;
+}
+
+/* ---- [host], continued ---- */
+
+gboolean
 vr_config_read_interface (const char *text, gpointer field, GError **error)
 {
   if (strlen (text) >= IFNAMSIZ || strpbrk (text, "/ \t") != NULL || g_str_equal (text, ".") || g_str_equal (text, ".."))

@@ -25,6 +25,9 @@ gboolean vr_config_read_host_name (const char *text, gpointer field, GError **er
 gboolean vr_config_read_addresses (const char *text, gpointer field, GError **error);     /* char **: canonical, no two alike */
 gboolean vr_config_read_networks (const char *text, gpointer field, GError **error);      /* char **: "gateway/prefix" */
 gboolean vr_config_read_reach (const char *text, gpointer field, GError **error);         /* char **: host names, or "*" alone */
+gboolean vr_config_read_hosts (const char *text, gpointer field, GError **error);         /* char **: host names */
+gboolean vr_config_read_trusted_networks (const char *text, gpointer field, GError **error); /* char **: "HOST:NETWORK" */
+gboolean vr_config_read_start (const char *text, gpointer field, GError **error);         /* gboolean: anywhere, else home */
 gboolean vr_config_read_interface (const char *text, gpointer field, GError **error);     /* char *: a device, none of ours */
 gboolean vr_config_read_identity (const char *text, gpointer field, GError **error);      /* char *: one line of printable text */
 gboolean vr_config_read_libvirt_uri (const char *text, gpointer field, GError **error);   /* char *: QEMU's driver, on this host */

@@ -51,6 +51,9 @@ static const Key keys[] = {
   HOST_KEY ("identity", identity, TYPE_TEXT, vr_config_read_identity),
   KEY ("libvirt", "uri", libvirt_uri, TYPE_TEXT, vr_config_read_libvirt_uri, "qemu:///system"),
   KEY ("log", "directory", log_directory, TYPE_TEXT, vr_config_read_directory, VR_LOG_DIR),
+  KEY ("trust", "networks", trust.networks, TYPE_LIST, vr_config_read_trusted_networks, NULL),
+  KEY ("trust", "start", trust.start_anywhere, TYPE_FLAG, vr_config_read_start, "anywhere"),
+  KEY ("trust", "take-over", trust.take_over, TYPE_LIST, vr_config_read_hosts, NULL),
   KEY ("tunnel", "auth", auth, TYPE_AUTH, vr_config_read_auth, "psk"),
   AUTH_KEY ("psk-file", psk, vr_config_read_psk_file, WITH_PSK),
   AUTH_KEY ("certificate", certificate, vr_config_read_public_file, WITH_CERTIFICATE),
@@ -375,6 +378,8 @@ vr_config_free (VrConfig *config)
     {
       if (!keys[i].of_host && keys[i].type == TYPE_TEXT)
         g_free (*(char **) key_field (&keys[i], config));
+      else if (!keys[i].of_host && keys[i].type == TYPE_LIST)
+        g_strfreev (*(char ***) key_field (&keys[i], config));
     }
   g_clear_pointer (&config->host, vr_host_unref);
   g_free (config);
@@ -389,7 +394,7 @@ key_text (const Key *key, const VrConfig *config)
   switch (key->type)
     {
     case TYPE_LIST:
-      return g_strjoinv (" ", *(char ***) field);
+      return *(char ***) field != NULL ? g_strjoinv (" ", *(char ***) field) : g_strdup ("");
     case TYPE_NUMBER:
       return g_strdup_printf ("%u", *(guint *) field);
     case TYPE_FLAG:

@@ -25,6 +25,8 @@ typedef struct {
   char   *libvirt_uri; /* default qemu:///system */
   /* [log] */
   char   *log_directory; /* default VR_LOG_DIR */
+  /* [trust] */
+  VrTrust trust; /* networks: any; start: anywhere; take-over: nobody */
   /* [tunnel] */
   VrAuth  auth;
   char   *psk;                             /* contents of psk-file (closed to others), trailing newline cut; auth = psk */

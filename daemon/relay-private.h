@@ -59,6 +59,7 @@ struct _VrRelay {
   VrShelf        *shelf;     /* what all hosts wrote */
   guint           ledger_look; /* source */
   GHashTable     *troubles;  /* what it is about -> what to say */
+  GHashTable     *refused, *said, *waits; /* relay-refused.c's: for good, said at the last look, waited at the last look */
   VrPlan         *plan;      /* applied last */
   guint           idle, tick;
   guint           ticks;
@@ -76,6 +77,12 @@ void vr_relay_trouble (VrRelay *self, const char *about, const char *what); /* w
 void vr_relay_say_path (VrRelay *self, const VrPath *path); /* it became direct, or ceased to be */
 void vr_relay_say_ready (VrRelay *self);
 void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
+
+/* relay-refused.c: records that the book does not believe */
+void vr_relay_refuse (VrRelay *self, const char *writer, const char *why); /* it can never be */
+void vr_relay_look_for_refused (VrRelay *self); /* now and then */
+void vr_relay_refused_init (VrRelay *self);
+void vr_relay_refused_clear (VrRelay *self);
 
 /* relay-guests.c: guests on this host -> records */
 VrLocal *vr_relay_local (VrRelay *self, const char *uuid); /* made if it is not known */

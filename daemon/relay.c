@@ -204,8 +204,8 @@ vr_relay_write (VrRelay *self, VrRecord *record)
     vr_relay_rates_fill (self, record);
   vr_log_append_async (self->log, record, NULL, on_appended, NULL);
   say_record (record);
-  if (!enter (self, record, &error) && error != NULL)
-    g_critical ("own record refused: %s", error->message);
+  if (!enter (self, record, &error) && g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
+    vr_relay_refuse (self, record->writer, error->message);
   vr_record_unref (record);
   vr_relay_reconcile_soon (self);
 }
@@ -216,16 +216,18 @@ on_log_guest (VrLog *log, VrRecord *record, gpointer data)
   VrRelay *self = data;
   VrLocal *local;
   g_autoptr (GError) error = NULL;
-  g_autofree char *about = g_strdup_printf ("record of %s by %s", record->name, record->writer);
 
   vr_relay_ledger_record (self, record);
-  if (!enter (self, record, &error))
+  if (!enter (self, record, &error) && error == NULL)
+    return;
+  if (g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
     {
-      if (error != NULL)
-        vr_relay_trouble (self, about, error->message);
+      vr_relay_refuse (self, record->writer, error->message);
       return;
     }
-  if (self->log_ready && !g_str_equal (record->writer, self->config->host->name))
+  if (error != NULL)
+    g_info ("waits: %s", error->message); /* it may be what this host has to answer */
+  else if (self->log_ready && !g_str_equal (record->writer, self->config->host->name))
     say_record (record);
   local = g_hash_table_lookup (self->locals, record->uuid);
   if (local != NULL)
@@ -239,10 +241,13 @@ static void
 on_log_host (VrLog *log, VrHost *host, gpointer data)
 {
   VrRelay *self = data;
+  g_autoptr (GError) error = NULL;
 
   /* of itself, this host knows better than its own older record */
-  if (!g_str_equal (host->name, self->config->host->name) && vr_book_add_host (self->book, host))
+  if (!g_str_equal (host->name, self->config->host->name) && vr_book_add_host (self->book, host, &error))
     vr_relay_reconcile_soon (self);
+  if (error != NULL)
+    g_info ("%s", error->message); /* the next look says so */
 }
 
 static void
@@ -262,7 +267,7 @@ write_own_host (VrRelay *self)
   const char *list[] = { mac, NULL };
   VrHost     *host;
 
-  if (before != NULL && g_strv_equal ((const char *const *) before->macs, list))
+  if (before != NULL && before->seq > 0 && g_strv_equal ((const char *const *) before->macs, list))
     return;
   host = vr_host_new (mine->name);
   g_strfreev (host->underlay);
@@ -276,7 +281,7 @@ write_own_host (VrRelay *self)
   g_free (host->identity);
   host->identity = g_strdup (mine->identity);
   vr_log_append_host_async (self->log, host, NULL, on_appended, NULL);
-  vr_book_add_host (self->book, host);
+  vr_book_add_host (self->book, host, NULL);
   vr_host_unref (host);
 }
 
@@ -286,6 +291,7 @@ on_log_ready (VrLog *log, gpointer data)
   VrRelay *self = data;
 
   self->log_ready = TRUE;
+  vr_book_open (self->book);
   write_own_host (self);
   vr_relay_settle_all (self);
   vr_relay_reconcile_soon (self);
@@ -356,6 +362,7 @@ on_tick (gpointer data)
   check_forwarding (data);
   vr_relay_look_for_addresses (data);
   vr_relay_rates_sample (data);
+  vr_relay_look_for_refused (data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -382,6 +389,7 @@ vr_relay_init (VrRelay *self)
   self->up = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->cancellable = g_cancellable_new ();
+  vr_relay_refused_init (self);
 }
 
 static void
@@ -414,6 +422,7 @@ vr_relay_finalize (GObject *object)
   g_hash_table_unref (self->rates);
   g_hash_table_unref (self->up);
   g_hash_table_unref (self->troubles);
+  vr_relay_refused_clear (self);
   g_object_unref (self->cancellable);
   vr_book_free (self->book);
   G_OBJECT_CLASS (vr_relay_parent_class)->finalize (object);
@@ -448,6 +457,9 @@ vr_relay_new (const VrConfig *config, VrKernel *kernel, VrLog *log, VrTunnels *t
   self->virt = g_object_ref (virt);
   self->hooks = g_object_ref (hooks);
   self->asking = vr_asking_new ();
+  vr_book_set_trust (self->book, &config->trust);
+  vr_book_add_host (self->book, config->host, NULL); /* what this host has, others do not get */
+  vr_book_hold (self->book);
   return self;
 }
 

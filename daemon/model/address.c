@@ -157,3 +157,39 @@ vr_network_contains (const char *gateway_or_network, const char *address)
   bytes_fill (b, size, length, FALSE);
   return memcmp (a, b, size) == 0;
 }
+
+void
+vr_net_set (VrNet *net, const char *text)
+{
+  g_autofree char *base = g_strndup (text, strcspn (text, "/"));
+  g_autoptr (GInetAddress) address = g_inet_address_new_from_string (base);
+  const char *slash = strchr (text, '/');
+
+  *net = (VrNet) { .size = 4 };
+  g_return_if_fail (address);
+  net->size = g_inet_address_get_native_size (address);
+  memcpy (net->bytes, g_inet_address_to_bytes (address), net->size);
+  net->length = slash ? g_ascii_strtoull (slash + 1, NULL, 10) : net->size * 8;
+  bytes_fill (net->bytes, net->size, net->length, FALSE);
+}
+
+/* Are the first `length` bits the same? */
+static gboolean
+bits_equal (const guint8 *a, const guint8 *b, guint length)
+{
+  guint whole = length / 8, rest = length % 8;
+
+  return memcmp (a, b, whole) == 0 && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
+}
+
+gboolean
+vr_net_holds (const VrNet *net, const VrNet *other)
+{
+  return net->size == other->size && net->length <= other->length && bits_equal (net->bytes, other->bytes, net->length);
+}
+
+gboolean
+vr_net_overlaps (const VrNet *a, const VrNet *b)
+{
+  return vr_net_holds (a, b) || vr_net_holds (b, a);
+}

@@ -17,4 +17,16 @@ gboolean vr_address_is_v6 (const char *address); /* of an address or a network i
 gboolean vr_network_parse (const char *text, char **gateway, char **network, GError **error);
 gboolean vr_network_contains (const char *gateway_or_network, const char *address); /* both well formed */
 
+/* A network in binary form, for questions that are asked of many. */
+typedef struct {
+  guint8 bytes[16]; /* its own address; after `size` bytes: 0 */
+  guint  size;      /* 4 or 16 */
+  guint  length;    /* of the prefix, bits */
+} VrNet;
+
+/* `text` is a network, a gateway with its prefix, or an address alone (then a network of that one); well formed. */
+void     vr_net_set (VrNet *net, const char *text);
+gboolean vr_net_holds (const VrNet *net, const VrNet *other); /* all of `other` is in `net` */
+gboolean vr_net_overlaps (const VrNet *a, const VrNet *b);
+
 G_END_DECLS

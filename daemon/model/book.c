@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The book keeps, for each guest, the record of custody that supersedes all others, and the latest word of each target about its
- * own intent. Both are maxima of a total order, so the order of arrival does not matter; which intent stands is worked out from
- * them after each change, because an intent may arrive before the custody that it refers to (files of different hosts are read
- * independently).
+ * The book keeps, for each guest, the latest record of custody that the chain leads to, and the latest word of each target about its
+ * own intent. Files of different hosts are read independently, so a record may arrive before the one that allows it: it waits, and
+ * after each change all that wait are asked again, the lowest epoch first. What nothing ever allows waits until custody is beyond it:
+ * that is what a liar's records come to. chain.c says who may write what, book-claims.c who may have which addresses.
  *
+ * While an open book takes records one by one, what is accepted stays: who comes first to a guest that is nobody's has it, until its home's
+ * own word is heard, which the chain then begins with. A reader that
+ * starts late cannot know who came first; so it holds the book until all was read, and then begins with each home's own word, of the
+ * lowest epoch that is still there, and where a home said nothing, with the lowest epoch.
+ *
+ * Which intent stands is worked out after each change, because an intent may arrive before the custody that it refers to.
  * An intent stands if it is its target's latest word, says "incoming", and the guest's custody is of the intent's epoch, not
  * stopped, and not the target's already. One of a later epoch than the custody known here stands, too: the guest's stamp told its
  * target what the log has not brought here yet. Of several, one of the custody's epoch stands, then the highest epoch, then the latest by the writers' clocks, then the smaller target's name. The clocks decide here alone: the two targets know
@@ -13,51 +19,43 @@
  * Withdrawn intents and those of old epochs are kept (one for each target and guest): forgetting them would let an earlier word of
  * the same target, which arrives late, count again.
  */
-#include "book.h"
+#include "book-private.h"
 
 #include <string.h>
 
-typedef struct {
-  char       *uuid;
-  VrGuest     guest;
-  GHashTable *intents; /* target -> VrRecord: its latest word */
-} Page;
-
-struct _VrBook {
-  GHashTable *pages; /* uuid -> Page */
-  GHashTable *hosts; /* name -> VrHost */
-};
-
-static Page *
+static VrPage *
 page_new (const char *uuid)
 {
-  Page *page = g_new0 (Page, 1);
+  VrPage *page = g_new0 (VrPage, 1);
 
   page->uuid = g_strdup (uuid);
   page->intents = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vr_record_unref);
+  page->waiting = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
   return page;
 }
 
 static void
 page_free (gpointer data)
 {
-  Page *page = data;
+  VrPage *page = data;
 
   g_clear_pointer (&page->guest.custody, vr_record_unref);
   g_clear_pointer (&page->guest.intent, vr_record_unref);
   g_hash_table_unref (page->intents);
+  g_ptr_array_unref (page->waiting);
   g_free (page->uuid);
   g_free (page);
 }
 
-static Page *
-page_copy (const Page *page)
+static VrPage *
+page_copy (const VrPage *page)
 {
-  Page *copy = page_new (page->uuid);
+  VrPage *copy = page_new (page->uuid);
   GHashTableIter iter;
   gpointer target, intent;
 
   copy->guest.custody = page->guest.custody ? vr_record_ref (page->guest.custody) : NULL;
+  copy->root = page->root;
   copy->guest.intent = page->guest.intent ? vr_record_ref (page->guest.intent) : NULL;
   g_hash_table_iter_init (&iter, page->intents);
   while (g_hash_table_iter_next (&iter, &target, &intent))
@@ -67,12 +65,30 @@ page_copy (const Page *page)
 
 /* A page whose only intents were withdrawn tells nobody anything. */
 static gboolean
-page_is_known (const Page *page)
+page_is_known (const VrPage *page)
 {
   return page && (page->guest.custody || page->guest.intent);
 }
 
+static int
+compare_pages (gconstpointer a, gconstpointer b)
+{
+  return strcmp (((const VrPage *) a)->uuid, ((const VrPage *) b)->uuid);
+}
+
 /* ---- the book ---- */
+
+static VrPage *
+book_page (VrBook *book, const VrRecord *record)
+{
+  VrPage *page = g_hash_table_lookup (book->pages, record->uuid);
+
+  if (!page) {
+    page = page_new (record->uuid);
+    g_hash_table_insert (book->pages, page->uuid, page);
+  }
+  return page;
+}
 
 VrBook *
 vr_book_new (void)
@@ -81,6 +97,9 @@ vr_book_new (void)
 
   book->pages = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, page_free);
   book->hosts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vr_host_unref);
+  book->waiting_hosts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vr_host_unref);
+  book->claims = g_array_new (FALSE, FALSE, sizeof (VrClaim));
+  book->holders = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return book;
 }
 
@@ -93,7 +112,7 @@ vr_book_copy (const VrBook *book)
 
   g_hash_table_iter_init (&iter, book->pages);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    Page *page = page_copy (value);
+    VrPage *page = page_copy (value);
 
     g_hash_table_insert (copy->pages, page->uuid, page);
   }
@@ -103,6 +122,11 @@ vr_book_copy (const VrBook *book)
 
     g_hash_table_insert (copy->hosts, host->name, host);
   }
+  vr_book_index_hosts (copy);
+  g_hash_table_unref (copy->holders);
+  copy->holders = g_hash_table_ref (book->holders);
+  copy->trust = book->trust;
+  copy->is_copy = TRUE;
   return copy;
 }
 
@@ -113,63 +137,11 @@ vr_book_free (VrBook *book)
     return;
   g_hash_table_unref (book->pages);
   g_hash_table_unref (book->hosts);
+  g_hash_table_unref (book->waiting_hosts);
+  g_array_unref (book->claims);
+  g_hash_table_unref (book->holders);
+  g_clear_pointer (&book->held, g_ptr_array_unref);
   g_free (book);
-}
-
-/* ---- the chain of custody: what a record shows by itself ---- */
-
-static gboolean
-same (const char *a, const char *b)
-{
-  return a && b && strcmp (a, b) == 0;
-}
-
-/* What is wrong with the record, or NULL. */
-static const char *
-record_fault (const VrRecord *r)
-{
-  if (!r->uuid || !r->owner || !r->writer)
-    return "it has no guest, owner or writer";
-  if (r->epoch < 1)
-    return "its epoch is 0";
-  switch (r->state) {
-  case VR_STATE_RUNNING:
-    return same (r->writer, r->owner) ? NULL : "only the owner may say that the guest runs";
-  case VR_STATE_LEAVING:
-    if (!same (r->writer, r->owner))
-      return "only the owner may say that the guest leaves";
-    return r->target && !same (r->target, r->owner) ? NULL : "it names no other host as the target";
-  case VR_STATE_MOVED:
-    if (!same (r->writer, r->origin))
-      return "only the origin may say that the guest moved";
-    if (!same (r->owner, r->target))
-      return "its owner is not its target";
-    return same (r->owner, r->origin) ? "its target is its origin" : NULL;
-  case VR_STATE_RETURNED:
-    return same (r->writer, r->owner) && same (r->owner, r->origin) ? NULL : "only the origin may say that the guest returned to it";
-  case VR_STATE_STOPPED:
-    return same (r->writer, r->owner) ? NULL : "only the owner may say that the guest stopped";
-  case VR_STATE_INCOMING:
-  case VR_STATE_WITHDRAWN:
-    if (!same (r->writer, r->target))
-      return "only the target may announce that a guest comes to it";
-    return same (r->target, r->owner) ? "its target owns the guest already" : NULL;
-  }
-  return "its state is not known";
-}
-
-gboolean
-vr_record_supersedes (const VrRecord *a, const VrRecord *b)
-{
-  gboolean own_a = g_strcmp0 (a->writer, a->owner) == 0, own_b = g_strcmp0 (b->writer, b->owner) == 0;
-  int names;
-
-  if (a->epoch != b->epoch)
-    return a->epoch > b->epoch;
-  if (own_a != own_b)
-    return own_a;
-  names = g_strcmp0 (a->writer, b->writer);
-  return names != 0 ? names < 0 : a->seq > b->seq;
 }
 
 /* ---- intents ---- */
@@ -200,7 +172,7 @@ intent_is_over (const VrRecord *a, const VrRecord *b, const VrRecord *custody)
 
 /* TRUE if another intent, or none, stands now. */
 static gboolean
-page_choose_intent (Page *page)
+page_choose_intent (VrPage *page)
 {
   VrRecord *best = NULL;
   GHashTableIter iter;
@@ -218,7 +190,7 @@ page_choose_intent (Page *page)
 }
 
 static gboolean
-page_add_intent (Page *page, VrRecord *record)
+page_add_intent (VrPage *page, VrRecord *record)
 {
   const VrRecord *known = g_hash_table_lookup (page->intents, record->target);
 
@@ -228,57 +200,341 @@ page_add_intent (Page *page, VrRecord *record)
   return page_choose_intent (page);
 }
 
+/* ---- custody ---- */
+
 static gboolean
-page_add_custody (Page *page, VrRecord *record)
+may_follow (const VrBook *book, const VrRecord *custody, const VrRecord *record)
 {
-  if (page->guest.custody && !vr_record_supersedes (record, page->guest.custody))
-    return FALSE;
+  g_autofree char *fault = vr_book_record_fault (book, record);
+  const char *before = custody ? vr_book_holder (book, custody->nics) : NULL;
+  const char *home = vr_book_holder (book, record->nics);
+
+  return !fault && vr_chain_follows (custody, before, record, home ? home : before, book->trust);
+}
+
+/* What a chain may begin with: 2, the word of the host that has the say over the guest's addresses; 1, where nobody has, of its home. */
+static guint
+weight (const VrBook *book, const VrRecord *record)
+{
+  const char *holder = vr_book_holder (book, record->nics);
+
+  if (holder)
+    return strcmp (record->writer, holder) == 0 ? 2 : 0;
+  return g_strcmp0 (record->writer, record->home) == 0 ? 1 : 0;
+}
+
+/* Somebody else was the first to be heard of the guest: the home's own word may still be on its way. */
+static gboolean
+lacks_root (const VrBook *book, const VrPage *page)
+{
+  return page->root < 2 && !book->is_copy && page->guest.custody;
+}
+
+static void
+page_set_custody (VrBook *book, VrPage *page, VrRecord *record)
+{
+  vr_book_hold_addresses (book, page, FALSE);
+  vr_record_ref (record);
   g_clear_pointer (&page->guest.custody, vr_record_unref);
-  page->guest.custody = vr_record_ref (record);
+  page->guest.custody = record;
+  page->root = MAX (page->root, weight (book, record));
+  vr_book_hold_addresses (book, page, TRUE);
   page_choose_intent (page);
-  return TRUE;
+}
+
+/* Keeps it aside: one of each writer, epoch and owner, and of each writer the last so many. */
+static void
+page_wait (VrPage *page, VrRecord *record)
+{
+  guint n = 0, lowest = 0;
+
+  for (guint i = page->waiting->len; i > 0; i--) {
+    const VrRecord *other = page->waiting->pdata[i - 1];
+
+    if (strcmp (other->writer, record->writer) != 0)
+      continue;
+    if (other->epoch == record->epoch && strcmp (other->owner, record->owner) == 0) {
+      if (other->seq >= record->seq)
+        return;
+      g_ptr_array_remove_index_fast (page->waiting, i - 1);
+      g_ptr_array_add (page->waiting, vr_record_ref (record));
+      return;
+    }
+    if (n++ == 0 || other->epoch < ((VrRecord *) page->waiting->pdata[lowest])->epoch)
+      lowest = i - 1;
+  }
+  if (n >= VR_BOOK_WAITING_MAX)
+    g_ptr_array_remove_index_fast (page->waiting, lowest);
+  g_ptr_array_add (page->waiting, vr_record_ref (record));
+}
+
+/* Of records that are allowed at the same time: a giver's word comes before the claim of somebody else. */
+static gboolean
+comes_before (const VrRecord *a, const VrRecord *b)
+{
+  gboolean gives_a = a->state == VR_STATE_MOVED, gives_b = b->state == VR_STATE_MOVED;
+  int names = strcmp (a->writer, b->writer);
+
+  if (a->epoch != b->epoch)
+    return a->epoch < b->epoch;
+  if (gives_a != gives_b)
+    return gives_a;
+  return names != 0 ? names < 0 : a->seq < b->seq;
+}
+
+/* They give it to different owners, and neither is beyond the other. */
+static gboolean
+are_rivals (const VrRecord *record, const VrRecord *custody)
+{
+  return record->epoch == custody->epoch && strcmp (record->owner, custody->owner) != 0;
+}
+
+/* Drops what custody is beyond, and gives the next record that is allowed now, or NULL. */
+static VrRecord *
+page_next (const VrBook *book, VrPage *page)
+{
+  VrRecord *custody = page->guest.custody, *next = NULL;
+  gboolean keep = lacks_root (book, page);
+
+  for (guint i = page->waiting->len; i > 0; i--) {
+    VrRecord *record = page->waiting->pdata[i - 1];
+
+    gboolean beyond = custody && !vr_record_supersedes (record, custody);
+
+    if (beyond && !keep && !are_rivals (record, custody))
+      g_ptr_array_remove_index_fast (page->waiting, i - 1);
+    else if (!beyond && may_follow (book, custody, record) && (!next || comes_before (record, next)))
+      next = record;
+  }
+  return next;
+}
+
+static gboolean
+page_advance (VrBook *book, VrPage *page)
+{
+  gboolean changed = FALSE;
+  VrRecord *next;
+
+  while ((next = page_next (book, page))) {
+    page_set_custody (book, page, next);
+    changed = TRUE;
+  }
+  return changed;
+}
+
+/* After anything changed: what one guest gave up, another may have waited for. */
+static void
+book_advance (VrBook *book)
+{
+  gboolean changed = !book->held && !book->is_copy;
+
+  while (changed) {
+    GHashTableIter iter;
+    VrPage *page;
+
+    changed = FALSE;
+    g_hash_table_iter_init (&iter, book->pages);
+    while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &page))
+      changed = (page->waiting->len > 0 && page_advance (book, page)) || changed;
+  }
+}
+
+/* The record to begin with: of those that weigh most, and `least` at least. */
+static VrRecord *
+page_root (const VrBook *book, const VrPage *page, guint least)
+{
+  VrRecord *root = NULL;
+
+  for (guint i = 0; i < page->waiting->len; i++) {
+    VrRecord *record = page->waiting->pdata[i];
+    guint of_record = weight (book, record), of_root = root ? weight (book, root) : least;
+
+    if (of_record < of_root || !may_follow (book, NULL, record))
+      continue;
+    if (!root || of_record > of_root || comes_before (record, root))
+      root = record;
+  }
+  return root;
+}
+
+/* The home's own word came after all: the chain begins there, whatever was believed before. */
+static gboolean
+page_begin_anew (VrBook *book, VrPage *page, VrRecord *word)
+{
+  g_autoptr (VrRecord) before = page->guest.custody;
+  VrRecord *root;
+
+  vr_book_hold_addresses (book, page, FALSE);
+  page->guest.custody = NULL;
+  page_wait (page, before);
+  page_wait (page, word);
+  root = page_root (book, page, page->root + 1);
+  page_set_custody (book, page, root ? root : before);
+  book_advance (book);
+  return page->guest.custody != before;
+}
+
+static gboolean
+page_add_custody (VrBook *book, VrPage *page, VrRecord *record, GError **error)
+{
+  const VrRecord *custody = page->guest.custody;
+  gboolean beyond = custody && !vr_record_supersedes (record, custody);
+  g_autofree char *why = NULL;
+
+  if (lacks_root (book, page) && beyond) {
+    if (weight (book, record) > page->root)
+      return page_begin_anew (book, page, record);
+    page_wait (page, record);
+  }
+  if (beyond && !are_rivals (record, custody))
+    return FALSE;
+  if (!beyond && may_follow (book, custody, record)) {
+    page_set_custody (book, page, record);
+    book_advance (book);
+    return TRUE;
+  }
+  page_wait (page, record);
+  why = vr_book_why (book, record);
+  g_set_error_literal (error, VR_RECORD_ERROR, VR_RECORD_ERROR_WAITS, why);
+  return FALSE;
+}
+
+/* ---- a late reader ---- */
+
+void
+vr_book_hold (VrBook *book)
+{
+  g_return_if_fail (!book->held);
+  book->held = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
+}
+
+static void
+open_pages (VrBook *book, guint least)
+{
+  g_autoptr (GList) pages = g_list_sort (g_hash_table_get_values (book->pages), compare_pages);
+
+  for (GList *l = pages; l; l = l->next) {
+    VrPage *page = l->data;
+    VrRecord *root = page->guest.custody ? NULL : page_root (book, page, least);
+
+    if (!root)
+      continue;
+    page_set_custody (book, page, root);
+    page_advance (book, page);
+  }
+}
+
+void
+vr_book_open (VrBook *book)
+{
+  g_autoptr (GPtrArray) held = g_steal_pointer (&book->held);
+
+  g_return_if_fail (held);
+  for (guint i = 0; i < held->len; i++)
+    if (!vr_state_is_intent (((VrRecord *) held->pdata[i])->state))
+      page_wait (book_page (book, held->pdata[i]), held->pdata[i]);
+  open_pages (book, 2);
+  open_pages (book, 0);
+  book_advance (book);
+  for (guint i = 0; i < held->len; i++)
+    if (vr_state_is_intent (((VrRecord *) held->pdata[i])->state))
+      vr_book_add_record (book, held->pdata[i], NULL);
 }
 
 /* ---- adding and asking ---- */
 
-gboolean
-vr_book_add_record (VrBook *book, VrRecord *record, GError **error)
+static gboolean
+refuse (const VrRecord *record, const char *fault, GError **error)
 {
-  const char *fault = record_fault (record);
-  Page *page;
+  g_set_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED,
+               "refused a record of guest %s (%s), \"%s\" of epoch %" G_GUINT64_FORMAT ", written by %s: %s",
+               record->name ? record->name : "?", record->uuid ? record->uuid : "?", vr_state_to_string (record->state),
+               record->epoch, record->writer ? record->writer : "nobody", fault);
+  return FALSE;
+}
 
-  if (fault) {
-    g_set_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED,
-                 "refused a record of guest %s (%s), \"%s\" of epoch %" G_GUINT64_FORMAT ", written by %s: %s",
-                 record->name ? record->name : "?", record->uuid ? record->uuid : "?", vr_state_to_string (record->state),
-                 record->epoch, record->writer ? record->writer : "nobody", fault);
-    return FALSE;
-  }
-
-  page = g_hash_table_lookup (book->pages, record->uuid);
-  if (!page) {
-    page = page_new (record->uuid);
-    g_hash_table_insert (book->pages, page->uuid, page);
-  }
-  return vr_state_is_intent (record->state) ? page_add_intent (page, record) : page_add_custody (page, record);
+void
+vr_book_set_trust (VrBook *book, const VrTrust *trust)
+{
+  book->trust = trust;
 }
 
 gboolean
-vr_book_add_host (VrBook *book, VrHost *host)
+vr_book_starts_anywhere (const VrBook *book)
+{
+  return !book->trust || book->trust->start_anywhere;
+}
+
+gboolean
+vr_book_add_record (VrBook *book, VrRecord *record, GError **error)
+{
+  const char *fault = vr_chain_fault (record);
+  g_autofree char *claim = NULL;
+
+  if (fault)
+    return refuse (record, fault, error);
+  if (book->held) {
+    g_ptr_array_add (book->held, vr_record_ref (record));
+    return FALSE;
+  }
+  if (!vr_state_is_intent (record->state))
+    return page_add_custody (book, book_page (book, record), record, error);
+  claim = record->state == VR_STATE_INCOMING ? vr_book_record_fault (book, record) : NULL;
+  return claim ? refuse (record, claim, error) : page_add_intent (book_page (book, record), record);
+}
+
+/* Of the hosts that wait, those that may be now. */
+static void
+hosts_advance (VrBook *book)
+{
+  GHashTableIter iter;
+  VrHost *host;
+  gboolean changed = TRUE;
+
+  while (changed) {
+    changed = FALSE;
+    g_hash_table_iter_init (&iter, book->waiting_hosts);
+    while (!changed && g_hash_table_iter_next (&iter, NULL, (gpointer *) &host)) {
+      g_autofree char *fault = vr_book_host_fault (book, host);
+
+      changed = !fault;
+    }
+    if (!changed)
+      return;
+    g_hash_table_replace (book->hosts, host->name, vr_host_ref (host));
+    g_hash_table_iter_remove (&iter);
+    vr_book_index_hosts (book);
+  }
+}
+
+gboolean
+vr_book_add_host (VrBook *book, VrHost *host, GError **error)
 {
   const VrHost *known = g_hash_table_lookup (book->hosts, host->name);
+  const VrHost *waiting = g_hash_table_lookup (book->waiting_hosts, host->name);
+  g_autofree char *fault = NULL;
 
-  if (known && known->seq >= host->seq)
+  if ((known && known->seq >= host->seq) || (waiting && waiting->seq >= host->seq))
     return FALSE;
+  fault = vr_book_host_fault (book, host);
+  if (fault) {
+    g_hash_table_replace (book->waiting_hosts, host->name, vr_host_ref (host));
+    g_set_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_WAITS, "refused the record of host %s: %s", host->name, fault);
+    return FALSE;
+  }
+  g_hash_table_remove (book->waiting_hosts, host->name);
   vr_host_ref (host);
   g_hash_table_replace (book->hosts, host->name, host);
+  vr_book_index_hosts (book);
+  hosts_advance (book);
+  book_advance (book);
   return TRUE;
 }
 
 const VrGuest *
 vr_book_guest (const VrBook *book, const char *uuid)
 {
-  const Page *page = g_hash_table_lookup (book->pages, uuid);
+  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
 
   return page_is_known (page) ? &page->guest : NULL;
 }
@@ -286,7 +542,7 @@ vr_book_guest (const VrBook *book, const char *uuid)
 const VrRecord *
 vr_book_intent_of (const VrBook *book, const char *uuid, const char *target)
 {
-  const Page *page = g_hash_table_lookup (book->pages, uuid);
+  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
   const VrRecord *intent = page ? g_hash_table_lookup (page->intents, target) : NULL;
 
   return intent && intent_counts (intent, page->guest.custody) ? intent : NULL;
@@ -331,4 +587,106 @@ vr_book_host_names (const VrBook *book)
     g_ptr_array_add (names, name);
   g_ptr_array_sort (names, compare_strings);
   return names;
+}
+
+/* ---- what waits ---- */
+
+/* Not what custody is beyond, and is only kept until the home's own word is heard. */
+static gboolean
+is_waiting (const VrPage *page, const VrRecord *record)
+{
+  const VrRecord *custody = page->guest.custody;
+
+  return !custody || vr_record_supersedes (record, custody) || are_rivals (record, custody);
+}
+
+static int
+compare_waiting (gconstpointer a, gconstpointer b)
+{
+  const VrRecord *x = *(const VrRecord *const *) a, *y = *(const VrRecord *const *) b;
+  int uuids = strcmp (x->uuid, y->uuid);
+
+  if (uuids != 0)
+    return uuids;
+  return comes_before (x, y) ? -1 : comes_before (y, x);
+}
+
+GPtrArray *
+vr_book_waiting (const VrBook *book, const char *uuid)
+{
+  GPtrArray *all = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
+  GHashTableIter iter;
+  VrPage *page;
+
+  g_hash_table_iter_init (&iter, book->pages);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &page))
+    for (guint i = 0; (!uuid || strcmp (uuid, page->uuid) == 0) && i < page->waiting->len; i++)
+      if (is_waiting (page, page->waiting->pdata[i]))
+        g_ptr_array_add (all, vr_record_ref (page->waiting->pdata[i]));
+  g_ptr_array_sort (all, compare_waiting);
+  return all;
+}
+
+const VrRecord *
+vr_book_claim_of (const VrBook *book, const char *uuid, const char *writer)
+{
+  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
+  const VrRecord *last = NULL;
+
+  for (guint i = 0; page && i < page->waiting->len; i++) {
+    const VrRecord *record = page->waiting->pdata[i];
+
+    if (is_waiting (page, record) && strcmp (record->writer, writer) == 0 && (!last || record->seq > last->seq))
+      last = record;
+  }
+  return last;
+}
+
+char *
+vr_book_why (const VrBook *book, const VrRecord *record)
+{
+  const VrPage *page = g_hash_table_lookup (book->pages, record->uuid);
+  const VrRecord *custody = page ? page->guest.custody : NULL;
+  g_autofree char *fault = vr_book_record_fault (book, record), *why = NULL;
+
+  if (fault)
+    why = g_steal_pointer (&fault);
+  else if (!custody)
+    why = g_strdup_printf ("nothing is known of the guest, and its addresses are those of %s", record->home);
+  else if (custody->state == VR_STATE_STOPPED)
+    why = g_strdup_printf ("the guest stopped on %s, and [trust] start lets only %s and the hosts that had it start it", custody->owner,
+                           custody->home);
+  else
+    why = g_strdup_printf ("the guest belongs to %s (%s, epoch %" G_GUINT64_FORMAT "), which did not give it to %s", custody->owner,
+                           vr_state_to_string (custody->state), custody->epoch, record->writer);
+  return g_strdup_printf ("refused a record of guest %s (%s), \"%s\" of epoch %" G_GUINT64_FORMAT ", written by %s: %s", record->name,
+                          record->uuid, vr_state_to_string (record->state), record->epoch, record->writer, why);
+}
+
+static int
+compare_hosts (gconstpointer a, gconstpointer b)
+{
+  return strcmp ((*(const VrHost *const *) a)->name, (*(const VrHost *const *) b)->name);
+}
+
+GPtrArray *
+vr_book_waiting_hosts (const VrBook *book)
+{
+  GPtrArray *hosts = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer host;
+
+  g_hash_table_iter_init (&iter, book->waiting_hosts);
+  while (g_hash_table_iter_next (&iter, NULL, &host))
+    g_ptr_array_add (hosts, host);
+  g_ptr_array_sort (hosts, compare_hosts);
+  return hosts;
+}
+
+char *
+vr_book_why_host (const VrBook *book, const VrHost *host)
+{
+  g_autofree char *fault = vr_book_host_fault (book, host);
+
+  return g_strdup_printf ("refused the record of host %s: %s", host->name, fault ? fault : "?");
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "record.h"
+#include "chain.h"
 
 G_BEGIN_DECLS
 
@@ -21,12 +21,38 @@ VrBook *vr_book_copy (const VrBook *book); /* shallow: shares the records; for a
 void    vr_book_free (VrBook *book);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrBook, vr_book_free)
 
+/* `trust` is kept, and must outlive the book and its copies; NULL, the default: whatever the hosts' own records say. */
+void     vr_book_set_trust (VrBook *book, const VrTrust *trust);
+gboolean vr_book_starts_anywhere (const VrBook *book); /* by that trust anybody may start what runs nowhere */
+
+/*
+ * While a log is read for the first time its records come in no order that means anything: from vr_book_hold() to vr_book_open() they are
+ * set aside, and then looked at together, so that a home's own word is heard before anybody else's. A new book is open.
+ */
+void     vr_book_hold (VrBook *book);
+void     vr_book_open (VrBook *book);
+
 /*
  * Takes a record in (a reference is taken). TRUE: it changed the guest's custody or intent. FALSE without error: it is older than
- * what is known. FALSE with REFUSED: it breaks the chain of custody; the book is unchanged.
+ * what is known, or the book is held. FALSE with REFUSED: it can never be; the book is unchanged. FALSE with WAITS: nothing that is
+ * known allows it; it is kept aside (a bounded number for each writer), and taken in once something does.
  */
 gboolean vr_book_add_record (VrBook *book, VrRecord *record, GError **error);
-gboolean vr_book_add_host (VrBook *book, VrHost *host);
+/* TRUE: it is the latest record of that host now. FALSE with WAITS: it takes what others have; its earlier record, if any, stays. */
+gboolean vr_book_add_host (VrBook *book, VrHost *host, GError **error);
+
+/* (transfer full) of VrRecord: those that wait, of one guest (NULL: of all), by guest, epoch and writer. */
+GPtrArray *vr_book_waiting (const VrBook *book, const char *uuid);
+/* (transfer full) why a record that waits does so, for people. */
+char      *vr_book_why (const VrBook *book, const VrRecord *record);
+char      *vr_book_why_host (const VrBook *book, const VrHost *host); /* likewise, of a host record */
+/* The latest of `writer` that waits, of the guest; NULL: none. */
+const VrRecord *vr_book_claim_of (const VrBook *book, const char *uuid, const char *writer);
+/* (transfer container) of const VrHost: host records that wait. */
+GPtrArray *vr_book_waiting_hosts (const VrBook *book);
+
+/* The host that has the say over the first of these addresses that is in anybody's guest network; NULL: nobody has. `nics` of VrNic. */
+const char *vr_book_holder (const VrBook *book, GPtrArray *nics);
 
 const VrGuest *vr_book_guest (const VrBook *book, const char *uuid); /* NULL if unknown */
 /* The target's own latest word, if it announces the guest and is not out of date; whether it is the one that stands or not. */
@@ -34,11 +60,5 @@ const VrRecord *vr_book_intent_of (const VrBook *book, const char *uuid, const c
 const VrHost  *vr_book_host (const VrBook *book, const char *name);
 GPtrArray     *vr_book_guest_uuids (const VrBook *book); /* (transfer container), sorted, strings owned by the book */
 GPtrArray     *vr_book_host_names (const VrBook *book);
-
-/*
- * Does `a` decide over `b`, both records of custody of one guest? The higher epoch; then the owner's word over the old owner's (moved);
- * then the writer's later one; between two that claim the same epoch, the smaller writer's name, so that every host decides alike.
- */
-gboolean vr_record_supersedes (const VrRecord *a, const VrRecord *b);
 
 G_END_DECLS

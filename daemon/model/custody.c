@@ -3,20 +3,24 @@
  * Theory of operation. One function for each presence; each compares what libvirt says here with the guest's record of custody and
  * its intent, and gives the record that is missing, if any.
  *
- *   ABSENT       mine, and no longer here: STOPPED; given to me, and never seen: its origin may take it back, so wait first.
+ *   ABSENT       mine, and no longer here: STOPPED; but MOVED, if the host that announced it says that it runs there: that happened while
+ *                nobody looked. Given to me, and never seen: its origin may take it back, so wait first.
  *                Announced by me, and it does not come: WITHDRAWN.
  *   EXPECTED     somebody else's: INCOMING, my intent.
  *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
  *                Somebody else's still: it is about to be given to me, so wait; claim it when that was in vain.
  *   LEAVING      mine, and an intent says where it goes: LEAVING.
- *   HANDED_OVER  mine: MOVED, to where it goes.
+ *   HANDED_OVER  mine: MOVED, to where it goes; if nobody announced it, to the one host that says that it runs there.
  *
- * Invariants: the epoch grows by one at each change of owner and at no other time; a host writes MOVED and RETURNED only about what was
- * its own; an intent has the epoch that it saw.
+ * Invariants: the epoch grows by one at each change of owner, and otherwise only where an owner's word has to stand above another's; a host writes MOVED and RETURNED only about what was
+ * its own; an intent has the epoch that it saw. What this host claims and the book does not believe (book.h: it waits) is said once.
  */
 #include "custody.h"
 
-#include "address.h"
+#include <string.h>
+
+#define DISPUTE_MAX 16 /* epochs that another's word may be ahead of the owner's and be answered */
+
 
 const char *
 vr_presence_to_string (VrPresence presence)
@@ -99,25 +103,13 @@ take_sighting (VrRecord *record, const VrSighting *sighting)
     take_nics (record, sighting->nics);
 }
 
-/* The home of a guest as its XML tells it: what its stamp says, else the host whose network one of its addresses is in, else `otherwise`. */
+/* The home of a guest as its XML tells it: the host whose network its addresses are in, else what its stamp says, else `otherwise`. */
 static char *
 home_of (const VrBook *book, const VrSighting *sighting, const char *otherwise)
 {
-  g_autoptr (GPtrArray) names = vr_book_host_names (book);
+  const char *holder = vr_book_holder (book, sighting->nics);
 
-  if (sighting->home != NULL)
-    return g_strdup (sighting->home);
-  for (guint n = 0; n < sighting->nics->len; n++)
-    for (char **address = ((VrNic *) sighting->nics->pdata[n])->addresses; *address != NULL; address++)
-      for (guint i = 0; i < names->len; i++)
-        {
-          const VrHost *host = vr_book_host (book, names->pdata[i]);
-
-          for (guint k = 0; host->networks[k] != NULL; k++)
-            if (vr_network_contains (host->networks[k], *address))
-              return g_strdup (host->name);
-        }
-  return g_strdup (otherwise);
+  return g_strdup (holder != NULL ? holder : sighting->home != NULL ? sighting->home : otherwise);
 }
 
 /* A record of a guest that the log does not know, from its XML alone. */
@@ -150,11 +142,85 @@ is_active (const VrRecord *custody)
   return custody != NULL && custody->state != VR_STATE_STOPPED;
 }
 
+/*
+ * Does another's record, that the book keeps aside, stand against my word that the guest runs here, so that others who read it first may not
+ * believe me? The host that gave it to me says that it took it back. Or two claimed the same epoch, knowing nothing of each other:
+ * then of the two that one says so again which is not its home, or has the greater name. Or it left, moved, or stopped elsewhere, of
+ * my epoch or a later one (a much later one is a lie); or I was given what is mine already. Gives the epoch that is beyond; 0: nobody does.
+ */
+static guint64
+disputed (const char *self, const VrBook *book, const VrRecord *custody)
+{
+  g_autoptr (GPtrArray) waiting = vr_book_waiting (book, custody->uuid);
+  gboolean at_home = g_strcmp0 (custody->home, self) == 0;
+  guint64  beyond = 0;
+
+  for (guint i = 0; i < waiting->len; i++)
+    {
+      const VrRecord *record = waiting->pdata[i];
+      gboolean        mine = g_str_equal (record->owner, self), claims = record->state == VR_STATE_RUNNING;
+
+      if (record->epoch > custody->epoch + DISPUTE_MAX)
+        continue;
+      if (mine && record->state == VR_STATE_MOVED && record->epoch == custody->epoch + 1)
+        beyond = MAX (beyond, record->epoch);
+      else if (!mine && record->epoch == custody->epoch + 1 && g_strcmp0 (record->writer, custody->origin) == 0)
+        beyond = MAX (beyond, record->epoch + 1);
+      else if (!mine && claims && record->epoch == custody->epoch && !at_home
+               && (g_strcmp0 (record->writer, custody->home) == 0 || strcmp (self, record->writer) > 0))
+        beyond = MAX (beyond, record->epoch + 1);
+      else if (!mine && !claims)
+        beyond = MAX (beyond, record->epoch + 1);
+    }
+  return beyond;
+}
+
+/* MOVED to `target`, by its owner. */
 static VrRecord *
-when_absent (const char *self, const VrGuest *guest, const VrRecord *intent, gboolean waited)
+give_away (const char *self, const VrRecord *custody, const char *target)
+{
+  VrRecord *record = vr_record_derive (custody, VR_STATE_MOVED, self);
+
+  record->epoch = custody->epoch + 1;
+  set_string (&record->target, target);
+  set_string (&record->owner, target);
+  set_string (&record->origin, self);
+  return record;
+}
+
+/*
+ * The one host that says that the guest runs there, with the epoch that it would have if I had given it away, or that I have it in, if it
+ * knew nothing of me; NULL: none, or several.
+ */
+static const char *
+claimed_by (const VrBook *book, const VrRecord *custody)
+{
+  g_autoptr (GPtrArray) waiting = vr_book_waiting (book, custody->uuid);
+  const char *claimant = NULL;
+
+  for (guint i = 0; i < waiting->len; i++)
+    {
+      const VrRecord *record = waiting->pdata[i];
+
+      if (record->state != VR_STATE_RUNNING || record->epoch > custody->epoch + 1)
+        continue;
+      if (claimant != NULL)
+        return NULL;
+      claimant = vr_book_claim_of (book, custody->uuid, record->writer)->writer; /* the book keeps it */
+    }
+  return claimant;
+}
+
+static VrRecord *
+when_absent (const char *self, const VrBook *book, const VrGuest *guest, const VrRecord *intent, gboolean waited)
 {
   const VrRecord *custody = guest->custody;
+  const char     *claimant = NULL;
 
+  if (is_active (custody) && g_str_equal (custody->owner, self))
+    claimant = claimed_by (book, custody);
+  if (claimant != NULL && vr_book_intent_of (book, custody->uuid, claimant) != NULL)
+    return give_away (self, custody, claimant);
   if (is_active (custody) && g_str_equal (custody->owner, self) && (custody->state != VR_STATE_MOVED || waited))
     return vr_record_derive (custody, VR_STATE_STOPPED, self);
   if (intent != NULL)
@@ -185,12 +251,33 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
     }
   else
     {
+      const char *holder;
+
       record = vr_record_derive (custody, VR_STATE_INCOMING, self);
       take_sighting (record, sighting);
+      holder = vr_book_holder (book, record->nics);
+      if (holder != NULL)
+        set_string (&record->home, holder);
     }
   set_string (&record->origin, record->owner);
   set_string (&record->target, self);
   return record;
+}
+
+/* The first epoch from `epoch` on that nobody else claims: those whom the book does not believe now, it may believe later. */
+static guint64
+free_epoch (const char *self, const VrBook *book, const char *uuid, guint64 epoch)
+{
+  g_autoptr (GPtrArray) waiting = vr_book_waiting (book, uuid); /* by epoch */
+
+  for (guint i = 0; i < waiting->len; i++)
+    {
+      const VrRecord *record = waiting->pdata[i];
+
+      if (record->epoch == epoch && !g_str_equal (record->owner, self))
+        epoch++;
+    }
+  return epoch;
 }
 
 static VrRecord *
@@ -200,7 +287,7 @@ claim (const char *self, const VrBook *book, const VrRecord *custody, const VrSi
   VrRecord       *record = vr_record_derive (custody, state, self);
   gboolean        from_other = is_active (custody) && !g_str_equal (custody->owner, self);
 
-  record->epoch = MAX (custody->epoch, announced != NULL ? announced->epoch : 0) + 1;
+  record->epoch = free_epoch (self, book, custody->uuid, MAX (custody->epoch, announced != NULL ? announced->epoch : 0) + 1);
   if (state == VR_STATE_RETURNED)
     set_string (&record->origin, self);
   else
@@ -234,28 +321,45 @@ came_back (const char *self, const VrBook *book, const VrRecord *custody)
          && vr_book_intent_of (book, custody->uuid, self) == NULL;
 }
 
+/* NULL if the book keeps the same claim of this host aside already. */
+static VrRecord *
+said_once (const char *self, const VrBook *book, VrRecord *record /* taken */)
+{
+  const VrRecord *before = vr_book_claim_of (book, record->uuid, self);
+
+  if (before == NULL || !vr_record_equal_content (before, record))
+    return record;
+  vr_record_unref (record);
+  return NULL;
+}
+
 static VrRecord *
 when_running (const char *self, const VrBook *book, const VrGuest *guest, const VrSighting *sighting, gboolean waited)
 {
   const VrRecord *custody = guest->custody;
   VrRecord       *record;
+  const char     *holder;
 
   if (custody == NULL)
     {
       record = record_from_sighting (self, book, sighting, VR_STATE_RUNNING);
       record->epoch = MAX (1, sighting->epoch + (g_strcmp0 (sighting->owner, self) == 0 ? 0 : 1));
       record->owner = g_strdup (self);
-      return record;
+      return said_once (self, book, record);
     }
   if (is_active (custody) && came_back (self, book, custody))
     return claim (self, book, custody, sighting, VR_STATE_RETURNED);
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
-    return waited || !is_coming (self, book, guest) ? claim (self, book, custody, sighting, VR_STATE_RUNNING) : NULL;
+    return waited || !is_coming (self, book, guest) ? said_once (self, book, claim (self, book, custody, sighting, VR_STATE_RUNNING)) : NULL;
   record = vr_record_derive (custody, custody->state == VR_STATE_RETURNED ? VR_STATE_RETURNED : VR_STATE_RUNNING, self);
   if (custody->state == VR_STATE_LEAVING)
     set_string (&record->target, NULL);
   take_sighting (record, sighting);
-  if (record->state == custody->state && g_str_equal (record->name, custody->name) && same_nics (record->nics, custody->nics))
+  holder = vr_book_holder (book, record->nics);
+  if (holder != NULL) /* it may not have been known when the record was made */
+    set_string (&record->home, holder);
+  record->epoch = MAX (record->epoch, disputed (self, book, custody));
+  if (record->epoch == custody->epoch && record->state == custody->state && g_str_equal (record->name, custody->name) && g_strcmp0 (record->home, custody->home) == 0 && same_nics (record->nics, custody->nics))
     g_clear_pointer (&record, vr_record_unref);
   return record;
 }
@@ -268,7 +372,7 @@ announced_by (const VrGuest *guest)
 }
 
 static VrRecord *
-when_leaving (const char *self, const VrGuest *guest)
+when_leaving (const char *self, const VrBook *book, const VrGuest *guest)
 {
   const VrRecord *custody = guest->custody;
   const char     *target;
@@ -276,6 +380,12 @@ when_leaving (const char *self, const VrGuest *guest)
 
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
+  if (disputed (self, book, custody) > 0)
+    {
+      record = vr_record_derive (custody, VR_STATE_RUNNING, self);
+      record->epoch = disputed (self, book, custody);
+      return record;
+    }
   target = announced_by (guest);
   if (target == NULL || (custody->state == VR_STATE_LEAVING && g_strcmp0 (custody->target, target) == 0))
     return NULL;
@@ -286,25 +396,19 @@ when_leaving (const char *self, const VrGuest *guest)
 }
 
 static VrRecord *
-when_handed_over (const char *self, const VrGuest *guest)
+when_handed_over (const char *self, const VrBook *book, const VrGuest *guest)
 {
   const VrRecord *custody = guest->custody;
   const char     *target;
-  VrRecord       *record;
 
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
   target = announced_by (guest);
   if (target == NULL && custody->state == VR_STATE_LEAVING)
     target = custody->target;
-  if (target == NULL)
-    return NULL;
-  record = vr_record_derive (custody, VR_STATE_MOVED, self);
-  record->epoch = custody->epoch + 1;
-  set_string (&record->target, target);
-  set_string (&record->owner, target);
-  set_string (&record->origin, self);
-  return record;
+  if (target == NULL && vr_book_starts_anywhere (book)) /* else a claim alone could attract what goes elsewhere */
+    target = claimed_by (book, custody);
+  return target != NULL ? give_away (self, custody, target) : NULL;
 }
 
 VrRecord *
@@ -319,15 +423,15 @@ vr_custody_next (const char *self, const VrBook *book, const char *uuid, VrPrese
   switch (presence)
     {
     case VR_PRESENCE_ABSENT:
-      return when_absent (self, guest, vr_book_intent_of (book, uuid, self), waited);
+      return when_absent (self, book, guest, vr_book_intent_of (book, uuid, self), waited);
     case VR_PRESENCE_EXPECTED:
       return when_expected (self, book, guest, sighting);
     case VR_PRESENCE_RUNNING:
       return when_running (self, book, guest, sighting, waited);
     case VR_PRESENCE_LEAVING:
-      return when_leaving (self, guest);
+      return when_leaving (self, book, guest);
     case VR_PRESENCE_HANDED_OVER:
-      return when_handed_over (self, guest);
+      return when_handed_over (self, book, guest);
     }
   g_return_val_if_reached (NULL);
 }

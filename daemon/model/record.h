@@ -16,7 +16,8 @@ G_BEGIN_DECLS
 #define VR_RECORD_ERROR (vr_record_error_quark ())
 typedef enum {
   VR_RECORD_ERROR_MALFORMED, /* not JSON, a field missing, or a value out of range: the message names the field */
-  VR_RECORD_ERROR_REFUSED,   /* well formed, but it breaks the chain of custody */
+  VR_RECORD_ERROR_REFUSED,   /* well formed, but nothing that may be: by itself it breaks the chain of custody */
+  VR_RECORD_ERROR_WAITS,     /* nothing that is known allows it: kept aside, and looked at again when more is known */
 } VrRecordError;
 GQuark vr_record_error_quark (void);
 

@@ -9,10 +9,11 @@
  *     wrong-host      a host sends a guest's packet to nobody but the owner or home that its book names
  *     inbound-first   once the origin gave a guest away, what it relays gets to the QEMU at the target, if the tunnel is up
  *     (one-owner, given-by-owner, says-it-once and refused are checked as records are written and read: sim.c)
+ *     attracted       where a host lies, to which no guest was ever given, nobody believes that one's addresses are there
  *   When all news has arrived, in the middle of a migration or not:
  *     reach           whoever has a tunnel to the guest's home reaches the guest, is answered, and the guest reaches the rest of the world
  *     detour          with no more than one relay between
- *     own-word        a host where a guest runs is its owner by its own book, or waits for the news that it is
+ *     own-word        a host where a guest runs is its owner by its own book, or waits for the news that it is, or for being believed
  *   When all migrations are over, too:
  *     direct          who talks with a guest away from home soon does so straight, if he may; without a tunnel, through its home
  *     agree           all books say the same, and say where the guest runs
@@ -171,6 +172,19 @@ check_inbound_first (Sim *sim, guint i)
 }
 
 void
+sim_check_liar (Sim *sim)
+{
+  for (guint h = 0; h < sim->net.n_hosts; h++)
+    for (guint i = 0; i < sim->net.n_guests && (int) h != sim->liar; i++)
+      {
+        const VrRecord *custody = sim_custody (sim, h, i);
+
+        if (custody != NULL && custody->nics->len > 0 && g_str_equal (custody->owner, sim->hosts[sim->liar].name))
+          sim_fail (sim, "attracted", "%s believes that %s belongs to the liar %s", sim->hosts[h].name, sim->guests[i].name, custody->owner);
+      }
+}
+
+void
 sim_check_always (Sim *sim)
 {
   for (guint i = 0; i < PACKETS && sim->failure == NULL; i++)
@@ -298,6 +312,8 @@ check_own_word (Sim *sim, guint i)
   if (host->locals[i].presence != VR_PRESENCE_RUNNING
       || vr_custody_waits (host->name, host->book, sim->guests[i].uuid, VR_PRESENCE_RUNNING, host->locals[i].sighting))
     return;
+  if (custody != NULL && vr_book_claim_of (host->book, sim->guests[i].uuid, host->name) != NULL)
+    return; /* it said so; whom it was given to by mistake has to say first that it is not there */
   if (custody == NULL || !g_str_equal (custody->owner, host->name))
     sim_fail (sim, "own-word", "%s runs at %s, whose book says: %s", sim->guests[i].name, host->name,
               custody != NULL ? custody->owner : "nowhere");

@@ -55,6 +55,8 @@ move_on (Sim *sim, guint i)
     {
     case SIM_MOVE_NONE:
       to = station->home != at && sim_chance (sim, 35) ? station->home : (at + 1 + sim_below (sim, sim->net.n_hosts - 1)) % sim->net.n_hosts;
+      if ((int) to == sim->liar) /* nobody trusts it with a guest */
+        return;
       guest->to = (int) to;
       guest->phase = SIM_MOVE_BEGUN;
       say_move (sim, i, "begins to migrate");
@@ -165,7 +167,7 @@ step_guest (Sim *sim, guint i)
     {
       gboolean first = g_hash_table_size (guest->owners) == 0;
 
-      if (first && (guest->odd || sim_chance (sim, 70)))
+      if ((first && (guest->odd || sim_chance (sim, 70))) || sim->liar >= 0)
         host = sim->net.guests[i].home;
       if (may_start (sim, i, host))
         start (sim, i, host);
@@ -413,15 +415,28 @@ sim_run (Sim *sim, guint steps)
   for (guint i = 0; i < steps && sim->failure == NULL; i++)
     {
       sim_step (sim);
-      if (sim_chance (sim, 60))
+      if (sim->liar >= 0)
+        {
+          if (sim_chance (sim, 30))
+            sim_lie (sim);
+          sim_check_liar (sim);
+        }
+      if (sim->liar < 0 && sim_chance (sim, 60))
         sim_check_always (sim);
       if (sim->failure != NULL || !sim_chance (sim, 5))
         continue;
       sim_settle (sim);
-      sim_check_settled (sim);
+      if (sim->liar < 0)
+        sim_check_settled (sim);
     }
   if (sim->failure != NULL)
     return;
+  if (sim->liar >= 0)
+    {
+      sim_settle (sim);
+      sim_check_liar (sim);
+      return;
+    }
   sim_calm (sim);
   sim_check_settled (sim);
   sim_check_calm (sim);

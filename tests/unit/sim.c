@@ -112,7 +112,7 @@ tell_of_host (const Sim *sim, VrBook *book, guint i)
   g_strfreev (record->reach);
   record->reach = g_strdupv (sim->hosts[i].reach);
   record->seq = 1;
-  vr_book_add_host (book, record);
+  vr_book_add_host (book, record, NULL);
 }
 
 static void
@@ -148,6 +148,7 @@ sim_new (guint64 seed, const SimBug *bug)
 
   sim->seed = seed;
   sim->bug = bug;
+  sim->liar = -1;
   sim->rand = g_rand_new_with_seed_array (seeds, G_N_ELEMENTS (seeds));
   sim->trace = g_string_new (NULL);
   sim_net_init (&sim->net, 3 + MIN (sim_below (sim, SIM_HOSTS - 2), sim_below (sim, SIM_HOSTS - 2)));
@@ -170,6 +171,22 @@ sim_new (guint64 seed, const SimBug *bug)
   for (guint i = 0; i < sim->net.n_guests; i++)
     make_guest (sim, i);
   return sim;
+}
+
+gboolean
+sim_set_liar (Sim *sim)
+{
+  sim->liar = (int) sim_below (sim, sim->net.n_hosts);
+  for (guint i = 0; i < sim->net.n_guests; i++)
+    if (sim->guests[i].odd || (int) sim->net.guests[i].home == sim->liar)
+      return FALSE; /* it has the say over those at home there, and over nobody's anybody has */
+  sim->take_over[0] = sim->hosts[sim->liar].name;
+  sim->trust = (VrTrust) { .start_anywhere = sim->bug != NULL && sim->bug->anywhere,
+                           .take_over = sim->bug != NULL && sim->bug->believed ? sim->take_over : NULL };
+  for (guint i = 0; i < sim->net.n_hosts; i++)
+    vr_book_set_trust (sim->hosts[i].book, &sim->trust);
+  sim_trace (sim, "%s is a liar", sim->hosts[sim->liar].name);
+  return TRUE;
 }
 
 static void
@@ -270,12 +287,48 @@ write_record (Sim *sim, guint host, guint guest, VrRecord *record /* taken */)
              vr_state_to_string (record->state), record->epoch, record->owner, record->origin, record->target, record->home);
   check_record (sim, host, guest, record);
   vr_book_add_record (writer->book, record, &error);
-  if (error != NULL)
+  if (g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
     sim_fail (sim, "refused", "%s refuses its own record: %s", writer->name, error->message);
   g_ptr_array_add (writer->records[host], vr_record_ref (record));
   for (guint i = 0; i < sim->net.n_hosts; i++)
     if (i != host)
       g_queue_push_tail (&sim->hosts[i].inbox[host], vr_record_ref (record));
+}
+
+static char *
+some_host (Sim *sim)
+{
+  return g_strdup (sim->hosts[sim_below (sim, 3) > 0 ? (guint) sim->liar : sim_below (sim, sim->net.n_hosts)].name);
+}
+
+/* Any record of custody at all, as long as it is the liar's own word: the engine sees to that. */
+void
+sim_lie (Sim *sim)
+{
+  static const VrState states[] = { VR_STATE_RUNNING, VR_STATE_RUNNING, VR_STATE_LEAVING, VR_STATE_MOVED, VR_STATE_RETURNED, VR_STATE_STOPPED };
+  guint       guest = sim_below (sim, sim->net.n_guests);
+  const VrRecord *known = sim_custody (sim, (guint) sim->liar, guest);
+  const char *addresses[] = { sim->net.guests[guest].address.text, NULL };
+  SimHost    *liar = &sim->hosts[sim->liar];
+  g_autoptr (VrRecord) lie = vr_record_new (sim->guests[guest].uuid, sim->guests[guest].name);
+
+  lie->state = states[sim_below (sim, G_N_ELEMENTS (states))];
+  lie->epoch = sim_chance (sim, 20) ? 1 + sim_below (sim, 1000) : (known != NULL ? known->epoch : 1) + sim_below (sim, 3);
+  lie->writer = g_strdup (liar->name);
+  lie->owner = some_host (sim);
+  lie->origin = some_host (sim);
+  lie->target = sim_chance (sim, 50) ? g_strdup (lie->owner) : some_host (sim);
+  lie->home = sim_chance (sim, 60) ? g_strdup (sim->hosts[sim->net.guests[guest].home].name) : some_host (sim);
+  lie->time_us = ++sim->clock;
+  lie->seq = ++liar->seq;
+  if (!sim_chance (sim, 10))
+    g_ptr_array_add (lie->nics, vr_nic_new (sim->net.guests[guest].mac, addresses));
+  sim_trace (sim, "  %s lies about %s: %s, epoch %" G_GUINT64_FORMAT ", owner %s, origin %s, target %s, home %s", liar->name, lie->name,
+             vr_state_to_string (lie->state), lie->epoch, lie->owner, lie->origin, lie->target, lie->home);
+  g_ptr_array_add (liar->records[sim->liar], vr_record_ref (lie));
+  for (guint i = 0; i < sim->net.n_hosts; i++)
+    if ((int) i != sim->liar)
+      g_queue_push_tail (&sim->hosts[i].inbox[sim->liar], vr_record_ref (lie));
 }
 
 /* The owner's daemon writes its record into the guest's XML, which a migration carries along; now and then that fails. */
@@ -342,7 +395,6 @@ set_presence (Sim *sim, guint host, guint guest, VrPresence presence)
 {
   SimLocal *local = &sim->hosts[host].locals[guest];
 
-  local->known = TRUE;
   if (local->presence != presence)
     local->waited = FALSE;
   local->presence = presence;
@@ -449,9 +501,9 @@ take_record (Sim *sim, guint host, guint writer, VrRecord *record)
 
   g_ptr_array_add (self->records[writer], vr_record_ref (record));
   self->dirty = TRUE;
-  if (vr_book_add_record (self->book, record, &error) && self->locals[guest].known)
+  if (vr_book_add_record (self->book, record, &error) || error != NULL)
     settle (sim, host, guest);
-  if (error != NULL)
+  if (g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED) && (int) writer != sim->liar)
     sim_fail (sim, "refused", "%s: %s", self->name, error->message);
 }
 
@@ -520,6 +572,8 @@ read_log (Sim *sim, guint host, gboolean reads_all)
   SimHost *self = &sim->hosts[host];
   guint    next[SIM_HOSTS] = { 0 }, left = 0;
 
+  vr_book_set_trust (self->book, sim->liar >= 0 ? &sim->trust : NULL);
+  vr_book_hold (self->book);
   for (guint k = 0; k < sim->net.n_hosts; k++)
     {
       VrRecord *record;
@@ -538,6 +592,7 @@ read_log (Sim *sim, guint host, gboolean reads_all)
       vr_book_add_record (self->book, self->records[k]->pdata[next[k]++], NULL);
       left--;
     }
+  vr_book_open (self->book);
 }
 
 void

@@ -57,7 +57,7 @@ typedef struct {
 
 /* What a host's daemon knows of a guest there: VrLocal, in short. */
 typedef struct {
-  gboolean    known, here, waited;
+  gboolean    here, waited;
   VrPresence  presence;
   VrSighting *sighting;
 } SimLocal;
@@ -85,6 +85,8 @@ struct _SimBug {
   gboolean (*arrival) (const VrBook *book, VrRecord **record); /* changes a record that arrives; FALSE: it is lost */
   const char *without; /* a set of the filter, without 4 or 6, that plans put nothing in */
   SimLayers   layers;  /* what is missing everywhere */
+  gboolean    liar;    /* one host lies (sim_set_liar()) … */
+  gboolean    believed, anywhere; /* … and may take over what it was not given; and anybody may start what stopped */
 };
 
 struct _Sim {
@@ -96,6 +98,9 @@ struct _Sim {
   SimHost       hosts[SIM_HOSTS];
   SimGuest      guests[SIM_GUESTS];
   const SimBug *bug; /* NULL: none */
+  int           liar;  /* the host that lies, -1: none */
+  VrTrust       trust; /* of every host, where there is a liar */
+  char         *take_over[2];
   gint64        clock;
   GString      *trace;
   char         *failure, *property; /* the first, or NULL */
@@ -103,6 +108,7 @@ struct _Sim {
 
 Sim       *sim_new (guint64 seed, const SimBug *bug);
 void       sim_free (Sim *sim);
+gboolean   sim_set_liar (Sim *sim); /* one host, to which no guest ever comes, writes whatever it likes; FALSE: there is no such host */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Sim, sim_free)
 
 void       sim_trace (Sim *sim, const char *format, ...) G_GNUC_PRINTF (2, 3);
@@ -117,6 +123,7 @@ gboolean   sim_reaches (const Sim *sim, guint a, guint b); /* a tunnel joins the
 void       sim_event (Sim *sim, guint host, guint guest, SimEventKind kind); /* libvirt says it, the daemon hears it later */
 gboolean   sim_handle_event (Sim *sim, guint host);                          /* FALSE: there is none */
 gboolean   sim_deliver (Sim *sim, guint host, guint writer);                 /* one record; FALSE: there is none */
+void       sim_lie (Sim *sim);                                               /* the liar writes a record of some guest */
 gboolean   sim_timer (Sim *sim, guint host, guint guest);                    /* whatever the daemon waits for was waited for */
 void       sim_daemon_down (Sim *sim, guint host);
 void       sim_daemon_up (Sim *sim, guint host, gboolean reads_all);
@@ -131,6 +138,7 @@ void       sim_calm (Sim *sim);   /* and all migrations come to an end */
 void       sim_run (Sim *sim, guint steps);
 
 /* sim-check.c: what must be true */
+void       sim_check_liar (Sim *sim);    /* at any moment, where there is one */
 void       sim_check_always (Sim *sim);  /* at any moment; a few packets, at random */
 void       sim_check_settled (Sim *sim);
 void       sim_check_calm (Sim *sim);

@@ -104,6 +104,20 @@ joined (char **list)
 /* ---- what is right ---- */
 
 static void
+test_trust (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, LEAST "[trust]\nnetworks = h1:10.9.1.0/24 h1:FD00:9:1::/64\nstart = home\ntake-over = h3, h4\n");
+  g_autoptr (VrConfig) least = load_ok (files, LEAST);
+  const char *const networks[] = { "h1:10.9.1.0/24", "h1:fd00:9:1::/64", NULL }, *const hosts[] = { "h3", "h4", NULL };
+
+  g_assert_cmpstrv (config->trust.networks, networks);
+  g_assert_cmpstrv (config->trust.take_over, hosts);
+  g_assert_false (config->trust.start_anywhere);
+  g_assert_true (least->trust.start_anywhere);
+  g_assert_null (least->trust.networks);
+}
+
+static void
 test_defaults (Files *files, gconstpointer data)
 {
   g_autoptr (VrConfig) config = load_ok (files, LEAST);
@@ -396,6 +410,10 @@ static const Mistake mistakes[] = {
   { "confirm-after", LEAST "[path]\nconfirm-after = 0\n",
     "test.conf: [path] confirm-after: \"0\" is not a number of seconds from 1 to 3600" },
   /* [migration] */
+  { "trust-start", LEAST "[trust]\nstart = maybe\n", "test.conf: [trust] start: \"maybe\" is neither anywhere nor home" },
+  { "trust-no-network", LEAST "[trust]\nnetworks = h1:10.9.1.0\n", "test.conf: [trust] networks: \"h1:10.9.1.0\" does not end in a network: write it like h1:10.9.1.0/24 or h1:fd00:9:1::/64" },
+  { "trust-no-host", LEAST "[trust]\nnetworks = 10.9.1.0/24\n", "test.conf: [trust] networks: \"10.9.1.0/24\" does not begin with a host's name: write it like h1:10.9.1.0/24" },
+  { "trust-take-over", LEAST "[trust]\ntake-over = h/3\n", "test.conf: [trust] take-over: \"h/3\" is not a host's name" },
   { "lossless", LEAST "[migration]\nlossless = maybe\n", "test.conf: [migration] lossless: \"maybe\" is neither yes nor no" },
   { "copies-memory", LEAST "[migration]\ncopies-memory = 0\n",
     "test.conf: [migration] copies-memory: \"0\" is not a number of MiB from 1 to 4096" },
@@ -541,7 +559,7 @@ test_example_states_defaults (Files *files, gconstpointer data)
         g_ptr_array_remove_index (changes, i - 1); /* depend on the host name of the machine */
     }
   g_ptr_array_add (changes, NULL);
-  assert_list ((char **) changes->pdata, "[host] networks [host] bridge [host] reach [metrics] listen");
+  assert_list ((char **) changes->pdata, "[host] networks [host] bridge [host] reach [trust] networks [trust] take-over [metrics] listen");
   g_assert_cmpstr (config->host->identity, ==, "h1.virt-relay");
 }
 
@@ -561,7 +579,7 @@ test_manual_has_every_key (Files *files, gconstpointer data)
       g_test_message ("%s", key);
       g_assert_true (g_regex_match_simple (entry, manual, G_REGEX_MULTILINE, 0));
     }
-  g_assert_cmpuint (n, >=, 28);
+  g_assert_cmpuint (n, >=, 31);
 }
 
 #define ADD(path, function) g_test_add ("/config/" path, Files, NULL, files_set_up, function, files_tear_down)
@@ -582,6 +600,7 @@ main (int argc, char **argv)
   g_setenv ("LC_ALL", "C.UTF-8", TRUE);
   g_test_init (&argc, &argv, NULL);
   ADD ("defaults", test_defaults);
+  ADD ("trust", test_trust);
   ADD ("every-key", test_every_key);
   ADD ("name-from-host-name", test_name_from_host_name);
   ADD ("reach-all", test_reach_all);

@@ -33,7 +33,7 @@ print_failure (const Sim *sim)
     g_test_message ("%s", steps[i]);
   for (guint h = 0; h < sim->net.n_hosts; h++)
     {
-      g_autofree char *text = vr_plan_to_string (sim->hosts[h].plan);
+      g_autofree char *text = sim->hosts[h].plan != NULL ? vr_plan_to_string (sim->hosts[h].plan) : g_strdup ("");
       g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
 
       for (guint i = 0; lines[i] != NULL; i++)
@@ -41,6 +41,22 @@ print_failure (const Sim *sim)
             || strstr (lines[i], "peer-") != NULL || strstr (lines[i], "here") != NULL)
           g_test_message ("%s plans: %s", sim->hosts[h].name, lines[i]);
     }
+  for (guint h = 0; h < sim->net.n_hosts; h++)
+    for (guint i = 0; i < sim->net.n_guests; i++)
+      {
+        const VrGuest *known = vr_book_guest (sim->hosts[h].book, sim->guests[i].uuid);
+        g_autoptr (GPtrArray) waiting = vr_book_waiting (sim->hosts[h].book, sim->guests[i].uuid);
+
+        if (known != NULL && known->custody != NULL)
+          g_test_message ("%s believes of %s: %s, epoch %" G_GUINT64_FORMAT ", owner %s", sim->hosts[h].name, sim->guests[i].name,
+                          vr_state_to_string (known->custody->state), known->custody->epoch, known->custody->owner);
+        for (guint k = 0; k < waiting->len; k++)
+          {
+            g_autofree char *why = vr_book_why (sim->hosts[h].book, waiting->pdata[k]);
+
+            g_test_message ("%s: %s", sim->hosts[h].name, why);
+          }
+      }
   g_test_message ("%s: %s", sim->property, sim->failure);
   g_test_message ("to see this again: VR_SIM_SEED=%" G_GUINT64_FORMAT, sim->seed);
 }
@@ -61,6 +77,30 @@ test_histories (void)
       g_test_fail ();
       return;
     }
+}
+
+/* One host writes whatever it likes in its own name: it gets nobody's packets. */
+static void
+test_liar (void)
+{
+  guint64 one = number_from_env ("VR_SIM_SEED", 0), runs = number_from_env ("VR_SIM_RUNS", RUNS);
+  guint   with_liar = 0;
+
+  for (guint64 seed = one != 0 ? one : 1; seed <= (one != 0 ? one : runs); seed++)
+    {
+      g_autoptr (Sim) sim = sim_new (seed, NULL);
+
+      if (!sim_set_liar (sim))
+        continue;
+      with_liar++;
+      sim_run (sim, STEPS);
+      if (sim->failure == NULL)
+        continue;
+      print_failure (sim);
+      g_test_fail ();
+      return;
+    }
+  g_assert_cmpuint (with_liar, >, one != 0 ? 0 : runs / 8);
 }
 
 /* ---- planted bugs: what the properties are good for ---- */
@@ -308,6 +348,25 @@ intent_believed (const VrBook *book, VrRecord **record)
   return TRUE;
 }
 
+/* Whoever wrote it: it is taken for the word of the one that has the say. */
+static gboolean
+writer_not_checked (const VrBook *book, VrRecord **record)
+{
+  VrState         state = (*record)->state;
+  gboolean        givers = state == VR_STATE_MOVED || state == VR_STATE_RETURNED;
+  const VrGuest  *guest = vr_book_guest (book, (*record)->uuid);
+  VrRecord       *other;
+
+  if (guest == NULL || guest->custody == NULL || vr_state_is_intent (state) || !givers)
+    return TRUE;
+  other = vr_record_derive (*record, state, guest->custody->owner);
+  other->seq = (*record)->seq;
+  set_string (&other->origin, guest->custody->owner);
+  vr_record_unref (*record);
+  *record = other;
+  return TRUE;
+}
+
 /* The last that arrives counts, whatever its epoch. */
 static gboolean
 last_arrival_wins (const VrBook *book, VrRecord **record)
@@ -362,6 +421,9 @@ static const SimBug bugs[] = {
   { .name = "no-returned", .property = "own-word", .record = no_returned },
   { .name = "no-withdrawn", .property = "leftovers", .record = no_withdrawn },
   { .name = "no-stopped", .property = "leftovers", .record = no_stopped },
+  { .name = "liar-not-checked", .property = "attracted", .liar = TRUE, .believed = TRUE },
+  { .name = "liar-starts-what-stopped", .property = "attracted", .liar = TRUE, .anywhere = TRUE },
+  { .name = "liar-gives-what-is-not-its-own", .property = "attracted", .liar = TRUE, .arrival = writer_not_checked },
   { .name = "last-arrival-wins", .property = "agree", .arrival = last_arrival_wins },
 };
 
@@ -377,6 +439,8 @@ test_planted (gconstpointer data)
     {
       g_autoptr (Sim) sim = sim_new (seed, bug);
 
+      if (bug->liar && !sim_set_liar (sim))
+        continue;
       sim_run (sim, STEPS);
       if (sim->failure == NULL)
         continue;
@@ -399,6 +463,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/property/histories", test_histories);
+  g_test_add_func ("/property/liar", test_liar);
   for (guint i = 0; i < G_N_ELEMENTS (bugs); i++)
     {
       g_autofree char *path = g_strconcat ("/property/planted/", bugs[i].name, NULL);

@@ -44,7 +44,7 @@ world_host (World *world, int n, const char *reach)
   g_strfreev (host->reach);
   host->reach = g_strsplit (reach, " ", -1);
   host->seq = ++world->seq;
-  vr_book_add_host (world->book, host);
+  vr_book_add_host (world->book, host, NULL);
 }
 
 static inline World *

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What book*.c share, and nobody else. */
+#pragma once
+
+#include "address.h"
+#include "book.h"
+
+G_BEGIN_DECLS
+
+#define VR_BOOK_WAITING_MAX 64 /* records of one writer about one guest that are kept aside */
+
+typedef struct {
+  char       *uuid;
+  VrGuest     guest;
+  GHashTable *intents; /* target -> VrRecord: its latest word */
+  GPtrArray  *waiting; /* of VrRecord, of custody: not allowed, so far */
+  guint       root;    /* how much the record weighs that the chain begins with */
+} VrPage;
+
+/* A host's guest network, in the form that is asked. */
+typedef struct {
+  const char *host; /* of the record in `hosts` */
+  VrNet       net, gateway;
+} VrClaim;
+
+struct _VrBook {
+  GHashTable    *pages;   /* uuid -> VrPage */
+  GHashTable    *hosts;   /* name -> VrHost */
+  GHashTable    *waiting_hosts; /* name -> VrHost */
+  GArray        *claims;  /* of VrClaim: of all in `hosts` */
+  GHashTable    *holders; /* address -> uuid of the guest that has it, and runs; shared with copies, which never change it */
+  const VrTrust *trust;
+  GPtrArray     *held;    /* of VrRecord: until the book is opened; NULL: it is open */
+  gboolean       is_copy;
+};
+
+/* book-claims.c. Faults are (transfer full), for people; NULL: there is none. */
+void  vr_book_index_hosts (VrBook *book); /* after a change of `hosts` */
+void  vr_book_hold_addresses (VrBook *book, const VrPage *page, gboolean hold); /* of its custody */
+char *vr_book_record_fault (const VrBook *book, const VrRecord *record);
+char *vr_book_host_fault (const VrBook *book, const VrHost *host);
+
+G_END_DECLS
