@@ -12,6 +12,7 @@
 typedef struct {
   struct virtio_net_hdr header;
   gsize                 len;
+  guint8                pad[2]; /* so that the headers above Ethernet's are aligned */
   guint8                data[FRAME_MAX];
 } Frame;
 
