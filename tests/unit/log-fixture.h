@@ -345,12 +345,13 @@ on_trouble (VrLog *log, const char *what, gpointer data)
   g_ptr_array_add (host->troubles, g_strdup (what));
 }
 
+/* Takes the log. */
 static inline Host *
-host_new (const char *directory, const char *name)
+host_adopt (VrLog *log)
 {
   Host *host = g_new0 (Host, 1);
 
-  host->log = place_log (directory, name);
+  host->log = log;
   host->guests = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
   host->hosts = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_host_unref);
   host->ledgers = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_ledger_unref);
@@ -362,6 +363,12 @@ host_new (const char *directory, const char *name)
   g_signal_connect (host->log, "ready", G_CALLBACK (on_ready), host);
   g_signal_connect (host->log, "trouble", G_CALLBACK (on_trouble), host);
   return host;
+}
+
+static inline Host *
+host_new (const char *directory, const char *name)
+{
+  return host_adopt (place_log (directory, name));
 }
 
 /* Started, and ready. */
