@@ -268,6 +268,95 @@ vr_config_read_directory (const char *text, gpointer field, GError **error)
   return store_text (field, g_strdup (text));
 }
 
+/* ---- [log] ---- */
+
+gboolean
+vr_config_read_engine (const char *text, gpointer field, GError **error)
+{
+  if (!g_str_equal (text, "file") && !g_str_equal (text, "etcd"))
+    return invalid (error, "\"%s\" is neither file nor etcd", text);
+  *(VrEngine *) field = g_str_equal (text, "etcd") ? VR_ENGINE_ETCD : VR_ENGINE_FILE;
+  return TRUE;
+}
+
+/* The URL with its port, and nothing behind it. */
+static char *
+read_endpoint (const char *text, GError **error)
+{
+  g_autoptr (GUri) uri = g_uri_parse (text, G_URI_FLAGS_NONE, NULL);
+  const char *scheme = uri != NULL ? g_uri_get_scheme (uri) : NULL, *host = uri != NULL ? g_uri_get_host (uri) : NULL;
+  if (host == NULL || host[0] == '\0' || !(g_str_equal (scheme, "http") || g_str_equal (scheme, "https")))
+    {
+      invalid (error, "\"%s\" is not the URL of an etcd member, such as https://etcd1.example.org:2379", text);
+      return NULL;
+    }
+  const char *path = g_uri_get_path (uri);
+  if (!g_str_equal (path, "") && !g_str_equal (path, "/"))
+    {
+      invalid (error, "\"%s\": there is no path in an etcd member's URL: remove %s", text, path);
+      return NULL;
+    }
+  if (g_uri_get_userinfo (uri) != NULL || g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL)
+    {
+      invalid (error, "\"%s\": a URL of an etcd member is scheme, host and port; user and password-file are keys of their own", text);
+      return NULL;
+    }
+  int port = g_uri_get_port (uri) > 0 ? g_uri_get_port (uri) : 2379;
+  return g_strdup_printf (strchr (host, ':') != NULL ? "%s://[%s]:%d" : "%s://%s:%d", scheme, host, port);
+}
+
+gboolean
+vr_config_read_endpoints (const char *text, gpointer field, GError **error)
+{
+  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) urls = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < words->len; i++)
+    {
+      g_autofree char *url = read_endpoint (words->pdata[i], error);
+      if (url == NULL)
+        return FALSE;
+      if (g_ptr_array_find_with_equal_func (urls, url, g_str_equal, NULL))
+        return invalid (error, "%s is given twice", url);
+      if (i > 0 && g_str_has_prefix (url, "https:") != g_str_has_prefix (urls->pdata[0], "https:"))
+        return invalid (error, "some are http and some are https: one of them would be the weak one");
+      g_ptr_array_add (urls, g_steal_pointer (&url));
+    }
+  return store_list (field, urls);
+}
+
+gboolean
+vr_config_read_prefix (const char *text, gpointer field, GError **error)
+{
+  gsize len = strlen (text);
+  if (text[0] != '/' || len < 2 || len > 200 || text[len - 1] == '/' || strstr (text, "//") != NULL
+      || strspn (text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "/._-") != len)
+    return invalid (error, "\"%s\" is not a prefix for keys, such as " VR_ETCD_PREFIX ": it begins with \"/\", does not end with one, and "
+                           "has letters, digits, \".\", \"_\" and \"-\" between them", text);
+  return store_text (field, g_strdup (text));
+}
+
+gboolean
+vr_config_read_user (const char *text, gpointer field, GError **error)
+{
+  for (const char *p = text; *p != '\0'; p++)
+    {
+      if (!g_ascii_isgraph (*p))
+        return invalid (error, "\"%s\" is not the name of an etcd user: no blanks, and nothing that is not ASCII", text);
+    }
+  return store_text (field, g_strdup (text));
+}
+
+gboolean
+vr_config_read_days (const char *text, gpointer field, GError **error)
+{
+  g_autofree char *number = g_strndup (text, strlen (text) - 1);
+  guint64 days = 0;
+  if (!g_str_has_suffix (text, "d") || !g_ascii_string_to_unsigned (number, 10, 1, VR_CONFIG_MAX_DAYS, &days, NULL))
+    return invalid (error, "\"%s\" is not a number of days from 1d to %dd", text, VR_CONFIG_MAX_DAYS);
+  *(guint *) field = (guint) days * 24 * 3600;
+  return TRUE;
+}
+
 /* ---- [tunnel] ---- */
 
 gboolean

@@ -17,6 +17,7 @@ G_BEGIN_DECLS
 #define VR_CONFIG_MIN_MTU 1280 /* IPv6's, RFC 8200 section 5 */
 #define VR_CONFIG_MAX_MTU 9000
 #define VR_CONFIG_MAX_MEBIBYTES 4096
+#define VR_CONFIG_MAX_DAYS 3650
 #define VR_CONFIG_MAX_THRESHOLD 1000000
 
 typedef gboolean (*VrConfigRead) (const char *text, gpointer field, GError **error);
@@ -32,6 +33,11 @@ gboolean vr_config_read_interface (const char *text, gpointer field, GError **er
 gboolean vr_config_read_identity (const char *text, gpointer field, GError **error);      /* char *: one line of printable text */
 gboolean vr_config_read_libvirt_uri (const char *text, gpointer field, GError **error);   /* char *: QEMU's driver, on this host */
 gboolean vr_config_read_directory (const char *text, gpointer field, GError **error);     /* char *: absolute; need not exist */
+gboolean vr_config_read_engine (const char *text, gpointer field, GError **error);        /* VrEngine */
+gboolean vr_config_read_endpoints (const char *text, gpointer field, GError **error);     /* char **: URLs, see etcd_endpoints */
+gboolean vr_config_read_prefix (const char *text, gpointer field, GError **error);        /* char *: "/a/b", no "/" at its end */
+gboolean vr_config_read_user (const char *text, gpointer field, GError **error);          /* char *: one line of printable text */
+gboolean vr_config_read_days (const char *text, gpointer field, GError **error);          /* guint: seconds, from "90d" */
 gboolean vr_config_read_auth (const char *text, gpointer field, GError **error);          /* VrAuth */
 gboolean vr_config_read_psk_file (const char *text, gpointer field, GError **error);      /* char *: the secret in that file */
 gboolean vr_config_read_public_file (const char *text, gpointer field, GError **error);   /* char *: the name of a readable file */

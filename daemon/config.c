@@ -22,9 +22,18 @@ G_DEFINE_QUARK (vr-config-error-quark, vr_config_error)
 #define DEFAULT_PROPOSALS "aes256gcm16-prfsha384-ecp384 aes256gcm16-prfsha384-x25519"
 #define DEFAULT_ESP_PROPOSALS "aes256gcm16-ecp384 aes256gcm16-x25519"
 
-typedef enum { TYPE_TEXT, TYPE_LIST, TYPE_NUMBER, TYPE_FLAG, TYPE_AUTH, TYPE_DIRECT } Type; /* char *, char **, guint, gboolean, VrAuth, VrDirect */
+typedef enum {
+  TYPE_TEXT,   /* char * */
+  TYPE_LIST,   /* char ** */
+  TYPE_NUMBER, /* guint */
+  TYPE_FLAG,   /* gboolean */
+  TYPE_ENGINE, /* VrEngine */
+  TYPE_AUTH,   /* VrAuth */
+  TYPE_DIRECT  /* VrDirect */
+} Type;
 
-typedef enum { ALWAYS, WITH_PSK, WITH_CERTIFICATE } When; /* for which auth the key is needed, and allowed */
+/* For which auth the key is needed, and allowed; for which engine it is allowed. */
+typedef enum { ALWAYS, WITH_PSK, WITH_CERTIFICATE, WITH_FILE, WITH_ETCD } When;
 
 typedef struct {
   const char  *group, *name;
@@ -42,6 +51,9 @@ typedef struct {
 #define AUTH_KEY(name, field, read, when) \
   { "tunnel", name, FALSE, G_STRUCT_OFFSET (VrConfig, field), TYPE_TEXT, read, NULL, when }
 
+#define LOG_KEY(name, field, type, read, fallback, when) \
+  { "log", name, FALSE, G_STRUCT_OFFSET (VrConfig, field), type, read, fallback, when }
+
 static const Key keys[] = {
   HOST_KEY ("name", name, TYPE_TEXT, vr_config_read_host_name),
   HOST_KEY ("underlay", underlay, TYPE_LIST, vr_config_read_addresses),
@@ -50,7 +62,16 @@ static const Key keys[] = {
   HOST_KEY ("reach", reach, TYPE_LIST, vr_config_read_reach),
   HOST_KEY ("identity", identity, TYPE_TEXT, vr_config_read_identity),
   KEY ("libvirt", "uri", libvirt_uri, TYPE_TEXT, vr_config_read_libvirt_uri, "qemu:///system"),
-  KEY ("log", "directory", log_directory, TYPE_TEXT, vr_config_read_directory, VR_LOG_DIR),
+  KEY ("log", "engine", engine, TYPE_ENGINE, vr_config_read_engine, "file"),
+  LOG_KEY ("directory", log_directory, TYPE_TEXT, vr_config_read_directory, VR_LOG_DIR, WITH_FILE),
+  LOG_KEY ("endpoints", etcd_endpoints, TYPE_LIST, vr_config_read_endpoints, NULL, WITH_ETCD),
+  LOG_KEY ("prefix", etcd_prefix, TYPE_TEXT, vr_config_read_prefix, VR_ETCD_PREFIX, WITH_ETCD),
+  LOG_KEY ("ca", etcd_ca, TYPE_TEXT, vr_config_read_public_file, NULL, WITH_ETCD),
+  LOG_KEY ("certificate", etcd_certificate, TYPE_TEXT, vr_config_read_public_file, NULL, WITH_ETCD),
+  LOG_KEY ("key", etcd_key, TYPE_TEXT, vr_config_read_private_file, NULL, WITH_ETCD),
+  LOG_KEY ("user", etcd_user, TYPE_TEXT, vr_config_read_user, NULL, WITH_ETCD),
+  LOG_KEY ("password-file", etcd_password, TYPE_TEXT, vr_config_read_psk_file, NULL, WITH_ETCD),
+  LOG_KEY ("history", etcd_history_s, TYPE_NUMBER, vr_config_read_days, "90d", WITH_ETCD),
   KEY ("trust", "networks", trust.networks, TYPE_LIST, vr_config_read_trusted_networks, NULL),
   KEY ("trust", "start", trust.start_anywhere, TYPE_FLAG, vr_config_read_start, "anywhere"),
   KEY ("trust", "take-over", trust.take_over, TYPE_LIST, vr_config_read_hosts, NULL),
@@ -243,6 +264,10 @@ read_key (const Key *key, GKeyFile *keyfile, VrConfig *config, const char *file,
     return fail (file, key->group, key->name, error, "goes with auth = psk: remove it, or change auth");
   if (text != NULL && key->when == WITH_CERTIFICATE && config->auth != VR_AUTH_CERTIFICATE)
     return fail (file, key->group, key->name, error, "goes with auth = certificate: remove it, or change auth");
+  if (text != NULL && key->when == WITH_FILE && config->engine != VR_ENGINE_FILE)
+    return fail (file, key->group, key->name, error, "goes with engine = file: remove it, or change engine");
+  if (text != NULL && key->when == WITH_ETCD && config->engine != VR_ENGINE_ETCD)
+    return fail (file, key->group, key->name, error, "goes with engine = etcd: remove it, or change engine");
   if (text == NULL && key->fallback == NULL)
     return TRUE;
 
@@ -312,6 +337,22 @@ check_auth (const VrConfig *config, const char *file, GError **error)
   return TRUE;
 }
 
+static gboolean
+check_log (const VrConfig *config, const char *file, GError **error)
+{
+  if (config->engine != VR_ENGINE_ETCD)
+    return TRUE;
+  if (config->etcd_endpoints == NULL)
+    return fail (file, "log", "endpoints", error, "is missing; engine = etcd needs the URLs of the cluster's members");
+  if ((config->etcd_certificate == NULL) != (config->etcd_key == NULL))
+    return fail (file, "log", config->etcd_key == NULL ? "key" : "certificate", error, "is missing: certificate and key go together");
+  if ((config->etcd_user == NULL) != (config->etcd_password == NULL))
+    return fail (file, "log", config->etcd_user == NULL ? "user" : "password-file", error, "is missing: user and password-file go together");
+  if (g_str_has_prefix (config->etcd_endpoints[0], "http:") && (config->etcd_ca != NULL || config->etcd_certificate != NULL))
+    return fail (file, "log", config->etcd_ca != NULL ? "ca" : "certificate", error, "goes with endpoints that are https");
+  return TRUE;
+}
+
 /* ---- the way in ---- */
 
 static VrConfig *
@@ -324,7 +365,8 @@ load_keyfile (GKeyFile *keyfile, const char *file, GError **error)
       if (!read_key (&keys[i], keyfile, config, file, error))
         return NULL;
     }
-  if (!fill_in (config, file, error) || !check_host (config, file, error) || !check_auth (config, file, error))
+  if (!fill_in (config, file, error) || !check_host (config, file, error) || !check_auth (config, file, error)
+      || !check_log (config, file, error))
     return NULL;
   return g_steal_pointer (&config);
 }
@@ -399,6 +441,8 @@ key_text (const Key *key, const VrConfig *config)
       return g_strdup_printf ("%u", *(guint *) field);
     case TYPE_FLAG:
       return g_strdup (*(gboolean *) field ? "yes" : "no");
+    case TYPE_ENGINE:
+      return g_strdup (*(VrEngine *) field == VR_ENGINE_ETCD ? "etcd" : "file");
     case TYPE_AUTH:
       return g_strdup (*(VrAuth *) field == VR_AUTH_PSK ? "psk" : "certificate");
     case TYPE_DIRECT:

@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 typedef enum { VR_CONFIG_ERROR_READ, VR_CONFIG_ERROR_INVALID } VrConfigError;
 GQuark vr_config_error_quark (void);
 
+typedef enum { VR_ENGINE_FILE, VR_ENGINE_ETCD } VrEngine;
 typedef enum { VR_AUTH_PSK, VR_AUTH_CERTIFICATE } VrAuth;
 
 typedef struct {
@@ -24,7 +25,13 @@ typedef struct {
   /* [libvirt] */
   char   *libvirt_uri; /* default qemu:///system */
   /* [log] */
-  char   *log_directory; /* default VR_LOG_DIR */
+  VrEngine engine;                              /* default file */
+  char    *log_directory;                       /* default VR_LOG_DIR; engine = file */
+  char   **etcd_endpoints;                      /* URLs without a path, with a port, all http or all https; engine = etcd, as all that follow */
+  char    *etcd_prefix;                         /* default VR_ETCD_PREFIX */
+  char    *etcd_ca, *etcd_certificate, *etcd_key; /* file names; NULL: the system's CAs; no certificate. The last two go together */
+  char    *etcd_user, *etcd_password;           /* the password is the contents of password-file; both or none */
+  guint    etcd_history_s;                      /* default 90 days */
   /* [trust] */
   VrTrust trust; /* networks: any; start: anywhere; take-over: nobody */
   /* [tunnel] */

@@ -7,7 +7,6 @@
  * The relay connects itself to all parts first; then each part is started, and what it has to say arrives from the main
  * loop. A stop goes the other way round and takes nothing away: routes, SAs and interfaces stay, and traffic goes on.
  */
-#include <errno.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib-unix.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 #include "daemon/logging.h"
 #include "daemon/metrics/metrics.h"
 #include "daemon/names.h"
+#include "daemon/open-log.h"
 #include "daemon/relay.h"
 #include "daemon/service.h"
 
@@ -28,7 +28,7 @@
 
 typedef struct {
   char    *config;
-  gboolean check_config, flush, verbose, version;
+  gboolean check_config, check_log, flush, verbose, version;
 } Options;
 
 typedef struct {
@@ -97,21 +97,6 @@ on_reload (gpointer data)
 
 /* ---- the parts ---- */
 
-/*
- * The default directory is ours to make. Another one is the administrator's: if it is not there, its storage is not
- * mounted. Under the unit's ProtectSystem=strict it is read-only as long as nothing else was said, whatever the file
- * system allows.
- */
-static void
-prepare_log_directory (const char *directory)
-{
-  if (g_str_equal (directory, VR_LOG_DIR))
-    g_mkdir_with_parents (directory, 0700); /* what is wrong with it, the log says */
-  if (access (directory, W_OK) < 0 && errno == EROFS && g_getenv ("INVOCATION_ID") != NULL)
-    g_warning ("the migration log's directory %s is read-only here; if it is the unit that protects it: "
-               "systemctl edit virt-relayd, [Service] ReadWritePaths=%s", directory, directory);
-}
-
 static gboolean
 daemon_make (Daemon *daemon, GError **error)
 {
@@ -119,8 +104,9 @@ daemon_make (Daemon *daemon, GError **error)
   daemon->kernel = vr_kernel_new (error);
   if (daemon->kernel == NULL)
     return FALSE;
-  prepare_log_directory (config->log_directory);
-  daemon->log = vr_file_log_new (config->log_directory, config->host->name);
+  daemon->log = vr_open_log (config, error);
+  if (daemon->log == NULL)
+    return FALSE;
   daemon->tunnels = vr_tunnels_new (daemon->kernel, config);
   daemon->virt = vr_virt_new (config->libvirt_uri, config->host->name);
   daemon->hooks = vr_hook_listener_new (NULL, NULL);
@@ -202,7 +188,7 @@ run (const char *config_file, GError **error)
   return TRUE;
 }
 
-/* ---- --check-config, --flush ---- */
+/* ---- --check-config, --check-log, --flush ---- */
 
 static gboolean
 check_config (const char *config_file, GError **error)
@@ -212,6 +198,19 @@ check_config (const char *config_file, GError **error)
     return FALSE;
   printf ("%s is right\n", config_file);
   return TRUE;
+}
+
+static gboolean
+check_log (const char *config_file, GError **error)
+{
+  g_autoptr (VrConfig) config = vr_config_load (config_file, error);
+  if (config == NULL)
+    return FALSE;
+  g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
+  gboolean ok = vr_check_log (config, lines, error);
+  for (guint i = 0; i < lines->len; i++)
+    printf ("%s\n", (char *) lines->pdata[i]);
+  return ok;
 }
 
 /* Does a virt-relayd run here? It would put back what a flush takes away. */
@@ -246,6 +245,7 @@ parse (Options *options, int argc, char **argv, GError **error)
   const GOptionEntry entries[] = {
     { "config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config, "read FILE in place of " VR_CONFIG_FILE, "FILE" },
     { "check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config, "say what is wrong with the configuration, and end", NULL },
+    { "check-log", 0, 0, G_OPTION_ARG_NONE, &options->check_log, "say whether the migration log can be used, and end", NULL },
     { "flush", 0, 0, G_OPTION_ARG_NONE, &options->flush, "take everything of ours out of the kernel, and end", NULL },
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "say more", NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version, and end", NULL },
@@ -261,9 +261,9 @@ parse (Options *options, int argc, char **argv, GError **error)
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "\"%s\": no arguments are taken", argv[1]);
       return FALSE;
     }
-  if (options->check_config && options->flush)
+  if (options->check_config + options->check_log + options->flush > 1)
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "--check-config and --flush go one at a time");
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "--check-config, --check-log and --flush go one at a time");
       return FALSE;
     }
   return TRUE;
@@ -292,6 +292,8 @@ main (int argc, char **argv)
   const char *config_file = options.config != NULL ? options.config : VR_CONFIG_FILE;
   if (options.check_config)
     ok = check_config (config_file, &error);
+  else if (options.check_log)
+    ok = check_log (config_file, &error);
   else if (options.flush)
     ok = flush_kernel (&error);
   else

@@ -13,6 +13,8 @@
 #define VR_HOOK_SOCKET VR_RUN_DIR "/hook.sock"  /* the daemon listens, virt-relay-hook connects */
 #define VR_SPOOL_DIR VR_STATE_DIR "/spool"      /* events that the daemon was not there to take */
 #define VR_LOG_DIR VR_STATE_DIR "/log"          /* the file engine's default directory */
+#define VR_ETCD_DIR VR_STATE_DIR "/etcd"        /* the etcd engine's copy, and what waits */
+#define VR_ETCD_PREFIX "/virt-relay"            /* the default of [log] prefix: where our keys stand */
 #define VR_ENV_HOOK_SOCKET "VIRT_RELAY_HOOK_SOCKET"
 #define VR_ENV_SPOOL_DIR "VIRT_RELAY_SPOOL_DIR"
 

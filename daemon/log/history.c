@@ -65,6 +65,8 @@ vr_history_add (VrHistory *history, VrRecord *record)
   }
   for (at = records->len; at > 0 && compare_in_guest (records->pdata[at - 1], record) > 0; at--)
     ;
+  if (at > 0 && compare_in_guest (records->pdata[at - 1], record) == 0)
+    return; /* it is there */
   g_ptr_array_insert (records, at, vr_record_ref (record));
   if (records->len > history->max)
     g_ptr_array_remove_index (records, 0);

@@ -10,7 +10,7 @@ typedef struct _VrHistory VrHistory;
 
 VrHistory *vr_history_new (guint max);
 void       vr_history_free (VrHistory *history);
-void       vr_history_add (VrHistory *history, VrRecord *record);              /* takes a reference; records come in any order */
+void       vr_history_add (VrHistory *history, VrRecord *record);              /* takes a reference; records come in any order, and more than once */
 GPtrArray *vr_history_list (const VrHistory *history, const char *uuid); /* (transfer full) of VrRecord; `uuid` NULL: of all guests, by time */
 
 G_END_DECLS

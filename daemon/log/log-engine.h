@@ -26,6 +26,10 @@ GTask        *vr_log_task_new (VrLog *log, GAsyncReadyCallback callback, gpointe
 void          vr_log_opened (VrLog *log, guint64 last_seq);
 guint64       vr_log_get_issued (VrLog *log); /* highest seq given out; G_MAXUINT64 before vr_log_opened() */
 
+/* An engine that opened before it knew all that stands under this host's name: from now on own records have a seq above `seq`. */
+void          vr_log_raise (VrLog *log, guint64 seq);
+guint64       vr_log_next_seq (VrLog *log);   /* one for a record that has to have another one */
+
 guint64       vr_log_get_append_seq (VrLog *log); /* of the record that the engine has */
 
 /* No own record can be written any more: those that wait, and all later ones, end with a copy of `why`. */
@@ -36,6 +40,7 @@ void          vr_log_refuse (VrLog *log, const GError *why);
  * is done, since a line may be read before it is durable.
  */
 void          vr_log_take_entry (VrLog *log, const VrEntry *entry);
+void          vr_log_take_history (VrLog *log, const VrEntry *entry); /* one that is for the history alone; twice is fine */
 
 /* `about` names the trouble, for the engine alone; `what` NULL: it is over. Emits "trouble" with all that stands if that changed. */
 void          vr_log_set_trouble (VrLog *log, const char *about, const char *what);

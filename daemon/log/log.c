@@ -268,6 +268,13 @@ vr_log_take_entry (VrLog *log, const VrEntry *entry)
     emit_entry (log, entry);
 }
 
+void
+vr_log_take_history (VrLog *log, const VrEntry *entry)
+{
+  if (entry->guest)
+    vr_history_add (get_private (log)->history, entry->guest);
+}
+
 GPtrArray *
 vr_log_history (VrLog *log, const char *uuid)
 {
@@ -336,6 +343,21 @@ vr_log_opened (VrLog *log, guint64 last_seq)
     p->issued += last_seq - p->base;
   }
   pump (log);
+}
+
+void
+vr_log_raise (VrLog *log, guint64 seq)
+{
+  VrLogPrivate *p = get_private (log);
+
+  p->opened_seq = MAX (p->opened_seq, seq);
+  p->issued = MAX (p->issued, seq);
+}
+
+guint64
+vr_log_next_seq (VrLog *log)
+{
+  return ++get_private (log)->issued;
 }
 
 void

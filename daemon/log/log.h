@@ -9,6 +9,8 @@
 
 #include <gio/gio.h>
 
+typedef struct _VrEtcdOptions VrEtcdOptions;
+
 G_BEGIN_DECLS
 
 #define VR_LOG_ERROR (vr_log_error_quark ())
@@ -61,5 +63,14 @@ GPtrArray *vr_log_history (VrLog *log, const char *uuid);
  * "deadline-ms" (guint, after which storage that does not answer is trouble), "polling" (gboolean, do without inotify).
  */
 VrLog   *vr_file_log_new (const char *directory, const char *self);
+
+/*
+ * The etcd engine (etcd-client.h has the options, etcd-keys.h where things stand). While etcd is away own records count once they are
+ * durable in `state_directory`, in which a copy of what was known is kept as well; it is made when it is needed, and no other log may
+ * use it. Waits for the disk: the options name TLS files. NULL with VR_ETCD_ERROR_TLS if one of them cannot be used.
+ * Properties, to be set before the start: "deadline-ms" of each call, "ping-ms" between two looks whether the member is there,
+ * "renew-ms" of silence after which the watch is taken up anew, "page" (keys in one answer); all guint.
+ */
+VrLog   *vr_etcd_log_new (const VrEtcdOptions *options, const char *state_directory, const char *self, GError **error);
 
 G_END_DECLS

@@ -32,8 +32,8 @@ G_STATIC_ASSERT (VR_LOG_RECORD_MAX + 100 < VR_LOG_LINE_MAX); /* what is written 
 /* So that the file does not show the machine's id itself. */
 #define APPLICATION_ID SD_ID128_MAKE (5d, 0c, 6e, 1a, 9b, 7f, 4c, 39, 8a, 02, 63, c4, 1e, b8, d7, 55)
 
-static char *
-machine_id (void)
+char *
+vr_log_machine_id (void)
 {
   sd_id128_t id;
 
@@ -51,7 +51,7 @@ vr_own_file_new (const char *directory, const char *host)
   own->directory = g_strdup (directory);
   own->path = g_build_filename (directory, name, NULL);
   own->host = g_strdup (host);
-  own->machine = machine_id ();
+  own->machine = vr_log_machine_id ();
   own->compact_above = COMPACT_ABOVE;
   return own;
 }

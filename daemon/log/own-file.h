@@ -9,6 +9,9 @@
 
 G_BEGIN_DECLS
 
+/* An id that only this machine has, and that does not show the machine's own; "" where it has none. (transfer full) */
+char *vr_log_machine_id (void);
+
 typedef struct {
   char    *directory, *path, *host;
   char    *machine;         /* of this machine; "" where it has no id */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the tests of the migration log share: a directory of their own, a log whose signals are noted down, waiting. */
+/*
+ * What the tests of the migration log share: a directory of their own, a log whose signals are noted down, waiting. With VR_TEST_ETCD the
+ * log is the etcd engine's (tests/etcd/place.h), without it the file engine's.
+ */
 #pragma once
 
 #include "daemon/log/log-file.h"
@@ -58,12 +61,16 @@ directory_new (void)
   return path;
 }
 
+static void place_clear_all (const char *dir);
+
 static inline void
 directory_free (char *path)
 {
-  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  g_autoptr (GDir) dir = NULL;
   const char *name;
 
+  place_clear_all (path);
+  dir = g_dir_open (path, 0, NULL);
   while (dir && (name = g_dir_read_name (dir))) {
     g_autofree char *file = g_build_filename (path, name, NULL);
 
@@ -134,17 +141,23 @@ record_new (const char *uuid, const char *owner, guint64 epoch)
   return record;
 }
 
-/* A line as host `writer` would write it. */
+/* A record as host `writer` would write it. */
 static inline char *
-line_of (const char *uuid, const char *writer, guint64 epoch, guint64 seq)
+json_of (const char *uuid, const char *writer, guint64 epoch, guint64 seq)
 {
   g_autoptr (VrRecord) record = record_new (uuid, writer, epoch);
-  g_autofree char *json = NULL;
 
   record->writer = g_strdup (writer);
   record->seq = seq;
   record->time_us = seq;
-  json = vr_record_to_json (record);
+  return vr_record_to_json (record);
+}
+
+static inline char *
+line_of (const char *uuid, const char *writer, guint64 epoch, guint64 seq)
+{
+  g_autofree char *json = json_of (uuid, writer, epoch, seq);
+
   return vr_log_line_make (json);
 }
 
@@ -230,6 +243,51 @@ assert_faults (Reader *r, const char *what)
   }
 }
 
+/* ---- the engine under test ---- */
+
+#ifdef VR_TEST_ETCD
+#include "tests/etcd/place.h"
+
+static inline void
+place_clear_all (const char *dir)
+{
+  place_clear (dir);
+}
+#else
+#define PLACE_KEEPS_ALL TRUE /* whoever comes late gets each record, not only the last of each writer */
+
+static inline void
+place_clear_all (const char *dir)
+{
+}
+
+static inline VrLog *
+place_log (const char *dir, const char *host)
+{
+  return vr_file_log_new (dir, host);
+}
+
+/* A record that `writer` wrote some time. */
+static inline void
+place_record (const char *dir, const char *uuid, const char *writer, guint64 epoch, guint64 seq)
+{
+  g_autofree char *path = file_of (dir, writer), *line = line_of (uuid, writer, epoch, seq);
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    file_write_header (path, writer, "");
+  file_append (path, line);
+}
+
+/* All that `host` wrote is lost, and so is what it kept for itself. */
+static inline void
+place_lose (const char *dir, const char *host)
+{
+  g_autofree char *path = file_of (dir, host);
+
+  g_assert_cmpint (g_remove (path), ==, 0);
+}
+#endif
+
 /* ---- a log whose signals are noted down ---- */
 
 typedef struct {
@@ -287,12 +345,13 @@ on_trouble (VrLog *log, const char *what, gpointer data)
   g_ptr_array_add (host->troubles, g_strdup (what));
 }
 
+/* Takes the log. */
 static inline Host *
-host_new (const char *directory, const char *name)
+host_adopt (VrLog *log)
 {
   Host *host = g_new0 (Host, 1);
 
-  host->log = vr_file_log_new (directory, name);
+  host->log = log;
   host->guests = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
   host->hosts = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_host_unref);
   host->ledgers = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_ledger_unref);
@@ -304,6 +363,12 @@ host_new (const char *directory, const char *name)
   g_signal_connect (host->log, "ready", G_CALLBACK (on_ready), host);
   g_signal_connect (host->log, "trouble", G_CALLBACK (on_trouble), host);
   return host;
+}
+
+static inline Host *
+host_new (const char *directory, const char *name)
+{
+  return host_adopt (place_log (directory, name));
 }
 
 /* Started, and ready. */

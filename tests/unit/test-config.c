@@ -91,6 +91,7 @@ assert_fails (const Files *files, const char *text, const char *expected)
 #define HOST "[host]\nname = h1\nunderlay = 192.0.2.1\n"
 #define PSK "[tunnel]\npsk-file = {DIR}/psk\n"
 #define LEAST HOST PSK
+#define ETCD(endpoints) LEAST "[log]\nengine = etcd\nendpoints = " endpoints "\n"
 
 static char *
 joined (char **list)
@@ -369,6 +370,30 @@ static const Mistake mistakes[] = {
   { "uri-remote", LEAST "[libvirt]\nuri = qemu+ssh://h2/system\n",
     "test.conf: [libvirt] uri: \"qemu+ssh://h2/system\" names the host \"h2\": virt-relayd works with the libvirt of its own host; "
     "run it there too" },
+  { "engine", LEAST "[log]\nengine = redis\n", "test.conf: [log] engine: \"redis\" is neither file nor etcd" },
+  { "etcd-endpoints-missing", LEAST "[log]\nengine = etcd\n",
+    "test.conf: [log] endpoints: is missing; engine = etcd needs the URLs of the cluster's members" },
+  { "etcd-endpoint", ETCD ("127.0.0.1:2379"),
+    "test.conf: [log] endpoints: \"127.0.0.1:2379\" is not the URL of an etcd member, such as https://etcd1.example.org:2379" },
+  { "etcd-endpoint-path", ETCD ("http://a/v3"),
+    "test.conf: [log] endpoints: \"http://a/v3\": there is no path in an etcd member's URL: remove /v3" },
+  { "etcd-endpoint-user", ETCD ("http://u:p@a"), "test.conf: [log] endpoints: ..." },
+  { "etcd-endpoint-twice", ETCD ("http://a http://a:2379/"), "test.conf: [log] endpoints: http://a:2379 is given twice" },
+  { "etcd-endpoints-mixed", ETCD ("http://a https://b"),
+    "test.conf: [log] endpoints: some are http and some are https: one of them would be the weak one" },
+  { "etcd-prefix", ETCD ("http://a") "prefix = /a/\n", "test.conf: [log] prefix: ..." },
+  { "etcd-prefix-relative", ETCD ("http://a") "prefix = a\n", "test.conf: [log] prefix: ..." },
+  { "etcd-key-missing", ETCD ("https://a") "certificate = {DIR}/cert.pem\n",
+    "test.conf: [log] key: is missing: certificate and key go together" },
+  { "etcd-ca-without-tls", ETCD ("http://a") "ca = {DIR}/ca.pem\n", "test.conf: [log] ca: goes with endpoints that are https" },
+  { "etcd-password-missing", ETCD ("http://a") "user = h1\n",
+    "test.conf: [log] password-file: is missing: user and password-file go together" },
+  { "etcd-user", ETCD ("http://a") "user = h 1\n", "test.conf: [log] user: ..." },
+  { "etcd-history", ETCD ("http://a") "history = 90\n", "test.conf: [log] history: \"90\" is not a number of days from 1d to 3650d" },
+  { "etcd-directory", ETCD ("http://a") "directory = /srv\n",
+    "test.conf: [log] directory: goes with engine = file: remove it, or change engine" },
+  { "file-endpoints", LEAST "[log]\nendpoints = http://a\n",
+    "test.conf: [log] endpoints: goes with engine = etcd: remove it, or change engine" },
   { "directory", LEAST "[log]\ndirectory = log\n", "test.conf: [log] directory: \"log\" is not an absolute path" },
   /* [tunnel] */
   { "auth", HOST "[tunnel]\nauth = password\n", "test.conf: [tunnel] auth: \"password\" is neither psk nor certificate" },
@@ -511,6 +536,35 @@ test_changes_auth (Files *files, gconstpointer data)
   assert_list ((char **) changes->pdata, "[tunnel] auth [tunnel] psk-file [tunnel] certificate [tunnel] key [tunnel] ca");
 }
 
+/* ---- etcd ---- */
+
+static void
+test_etcd (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, ETCD ("https://etcd1 https://[2001:db8::1]:4000/")
+                                         "prefix = /site/a\nca = {DIR}/ca.pem\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\n"
+                                         "user = h1\npassword-file = {DIR}/psk\nhistory = 7d\n");
+  g_assert_cmpint (config->engine, ==, VR_ENGINE_ETCD);
+  assert_list (config->etcd_endpoints, "https://etcd1:2379 https://[2001:db8::1]:4000");
+  g_assert_cmpstr (config->etcd_prefix, ==, "/site/a");
+  g_assert_true (g_str_has_suffix (config->etcd_ca, "/ca.pem"));
+  g_assert_true (g_str_has_suffix (config->etcd_certificate, "/cert.pem"));
+  g_assert_true (g_str_has_suffix (config->etcd_key, "/key.pem"));
+  g_assert_cmpstr (config->etcd_user, ==, "h1");
+  g_assert_cmpstr (config->etcd_password, ==, "a secret of our own");
+  g_assert_cmpuint (config->etcd_history_s, ==, 7 * 24 * 3600);
+}
+
+static void
+test_etcd_defaults (Files *files, gconstpointer data)
+{
+  g_autoptr (VrConfig) config = load_ok (files, ETCD ("http://127.0.0.1"));
+  g_assert_cmpstr (config->etcd_prefix, ==, VR_ETCD_PREFIX);
+  g_assert_cmpuint (config->etcd_history_s, ==, 90 * 24 * 3600);
+  g_assert_null (config->etcd_ca);
+  g_assert_null (config->etcd_user);
+}
+
 /* ---- the example ---- */
 
 static char *
@@ -542,13 +596,13 @@ test_example_is_valid (Files *files, gconstpointer data)
   assert_list (config->host->underlay, "192.0.2.1");
 }
 
-/* With the "#" taken from every key but those of certificates, only what has no default may differ. */
+/* With the "#" taken from every key but those of certificates and etcd, only what has no default may differ. */
 static void
 test_example_states_defaults (Files *files, gconstpointer data)
 {
   g_autofree char *text = read_example (files);
   g_autoptr (VrConfig) plain = load_ok (files, text);
-  g_autoptr (GRegex) keys = g_regex_new ("^#(?!certificate|key|ca)([a-z-]+ = )", G_REGEX_MULTILINE, 0, NULL);
+  g_autoptr (GRegex) keys = g_regex_new ("^#(?!certificate|key|ca|endpoints|prefix|user|password-file|history)([a-z-]+ = )", G_REGEX_MULTILINE, 0, NULL);
   g_autofree char *all = g_regex_replace (keys, text, -1, 0, "\\1", 0, NULL);
   g_autoptr (VrConfig) config = load_ok (files, all);
 
@@ -579,7 +633,7 @@ test_manual_has_every_key (Files *files, gconstpointer data)
       g_test_message ("%s", key);
       g_assert_true (g_regex_match_simple (entry, manual, G_REGEX_MULTILINE, 0));
     }
-  g_assert_cmpuint (n, >=, 31);
+  g_assert_cmpuint (n, >=, 40);
 }
 
 #define ADD(path, function) g_test_add ("/config/" path, Files, NULL, files_set_up, function, files_tear_down)
@@ -623,6 +677,8 @@ main (int argc, char **argv)
   ADD ("changes/none", test_changes_none);
   ADD ("changes/some", test_changes);
   ADD ("changes/auth", test_changes_auth);
+  ADD ("etcd/all", test_etcd);
+  ADD ("etcd/defaults", test_etcd_defaults);
   ADD ("example/valid", test_example_is_valid);
   ADD ("example/states-defaults", test_example_states_defaults);
   ADD ("manual-has-every-key", test_manual_has_every_key);

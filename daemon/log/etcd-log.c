@@ -1,0 +1,746 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The etcd engine: reading.
+ *
+ *   loading -> [away ->] listing -> catching -> following
+ *                 ^----------- whatever fails ------'        following -> catching: silence on the watch
+ *                                                            catching -> listing: the revision was compacted, or the store is older
+ *
+ * All keys are listed once, at one revision, and from there on the watch brings what changes; a reconnect goes on from the revision
+ * that was seen last, so it costs nothing but what happened meanwhile. Listing again is for a revision that was compacted away, and
+ * for a store that went back (a backup was restored): then what this host wrote and is not there is written again.
+ *
+ * A watch says nothing when nothing happens, and nothing either when its member is stopped or its connection is dead. So the member
+ * is asked for one key every `ping_ms`, with a deadline, which also finds a lost quorum; and a watch that was silent for `renew_ms`
+ * is taken up anew, in case its connection alone is dead.
+ *
+ * Each record is emitted once whatever is read again: log.c knows by writer and seq. So a list is sorted by seq first.
+ *
+ * A key is taken if its value is a record that its host may have written there (etcd-keys.h); anything else is passed over, counted, and
+ * named in the log's trouble.
+ */
+#include "etcd-log.h"
+
+#include "own-file.h"
+
+#include <string.h>
+
+#define DEADLINE_MS 5000
+#define PING_MS 5000
+#define RENEW_MS 60000
+#define PAGE 500
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+#define FAULTS_SAID 3
+
+typedef struct {
+  char   *key;
+  gint64  mod_revision;
+  GBytes *value;
+  VrEntry entry;
+} Listed;
+
+enum { PROP_0, PROP_DEADLINE_MS, PROP_PING_MS, PROP_RENEW_MS, PROP_PAGE };
+
+G_DEFINE_FINAL_TYPE (VrEtcdLog, vr_etcd_log, VR_TYPE_LOG)
+
+static void start_list (VrEtcdLog *self, const char *from);
+static void start_watch (VrEtcdLog *self);
+
+static void
+clear_source (GSource **source)
+{
+  if (*source)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+void
+vr_etcd_log_set_timer (VrEtcdLog *self, GSource **source, guint ms, GSourceFunc func)
+{
+  clear_source (source);
+  *source = g_timeout_source_new (ms);
+  g_source_set_callback (*source, func, self, NULL);
+  g_source_attach (*source, vr_log_get_context (VR_LOG (self)));
+}
+
+static void
+listed_free (gpointer data)
+{
+  Listed *listed = data;
+
+  g_free (listed->key);
+  g_bytes_unref (listed->value);
+  vr_entry_clear (&listed->entry);
+  g_free (listed);
+}
+
+/* ---- away, and back ---- */
+
+static void
+drop_session (VrEtcdLog *self)
+{
+  g_cancellable_cancel (self->session);
+  g_clear_object (&self->session);
+  self->session = g_cancellable_new ();
+  g_clear_pointer (&self->watch, vr_etcd_watch_free);
+  g_clear_pointer (&self->listed, g_ptr_array_unref);
+  clear_source (&self->retry);
+  clear_source (&self->ping);
+  clear_source (&self->renew);
+}
+
+static char *
+clock_text (gint64 time_us)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_local (time_us / G_USEC_PER_SEC);
+
+  return g_date_time_format (time, "%F %T");
+}
+
+static void
+say_away (VrEtcdLog *self, const GError *why)
+{
+  g_autofree char *since = clock_text (self->away_since_us), *of = NULL, *known = NULL, *what = NULL;
+
+  if (self->revision == 0 && self->copy->known_time_us > 0) {
+    of = clock_text (self->copy->known_time_us);
+    known = g_strdup_printf ("what is known here is this host's copy of %s", of);
+  } else if (self->revision == 0) {
+    known = g_strdup ("nothing is known here of other hosts and their guests");
+  } else {
+    known = g_strdup ("what other hosts wrote since is not known here");
+  }
+  what = g_strdup_printf ("etcd is away since %s (%s); %s, and own records wait in %s until it is back", since, why->message, known,
+                          self->copy->directory);
+  vr_log_set_trouble (VR_LOG (self), "etcd", what);
+}
+
+static gboolean
+on_retry (gpointer data)
+{
+  VrEtcdLog *self = data;
+
+  clear_source (&self->retry);
+  if (self->revision > 0)
+    start_watch (self);
+  else
+    start_list (self, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+void
+vr_etcd_log_away (VrEtcdLog *self, const GError *why)
+{
+  guint wait_ms = 0;
+
+  if (vr_log_is_stopped (VR_LOG (self)))
+    return;
+  g_debug ("etcd: %s", why->message);
+  drop_session (self);
+  if (self->away_since_us == 0)
+    self->away_since_us = g_get_real_time ();
+  self->phase = VR_ETCD_AWAY;
+  vr_etcd_next_endpoint (self->etcd);
+  if (++self->tried >= vr_etcd_n_endpoints (self->etcd)) { /* none of them serves */
+    say_away (self, why);
+    if (self->copy_has)
+      vr_log_set_ready (VR_LOG (self));
+    wait_ms = self->backoff_ms / 2 + g_random_int_range (0, self->backoff_ms / 2 + 1); /* not all hosts at once */
+    self->backoff_ms = MIN (self->backoff_ms * 2, BACKOFF_MAX_MS);
+  }
+  vr_etcd_log_set_timer (self, &self->retry, wait_ms, on_retry);
+  vr_etcd_copy_pump (self);
+}
+
+static void
+back (VrEtcdLog *self)
+{
+  self->phase = VR_ETCD_FOLLOWING;
+  self->tried = 0;
+  self->backoff_ms = BACKOFF_MIN_MS;
+  self->away_since_us = 0;
+  vr_log_set_trouble (VR_LOG (self), "etcd", NULL);
+  vr_etcd_writer_send (self);
+}
+
+void
+vr_etcd_log_name_taken (VrEtcdLog *self, const char *why)
+{
+  const char *host = vr_log_get_self (VR_LOG (self));
+  g_autoptr (GError) error = NULL;
+
+  if (self->refused)
+    return;
+  self->refused = TRUE;
+  error = g_error_new (VR_LOG_ERROR, VR_LOG_ERROR_NAME_TAKEN,
+                       "another machine seems to be host \"%s\" too: %s. Give one of them another name in virt-relay.conf, or, if the other "
+                       "one is gone for good, or this one was installed anew: etcdctl del %s; then restart virt-relayd",
+                       host, why, self->machine_key);
+  vr_log_set_trouble (VR_LOG (self), "name", error->message); /* for good */
+  vr_log_refuse (VR_LOG (self), error);
+  vr_etcd_writer_stop (self, error);
+}
+
+/* Is the error one of a call that drop_session() ended? Then nobody wants it. */
+static gboolean
+is_dropped (VrEtcdLog *self, const GError *error)
+{
+  return vr_log_is_stopped (VR_LOG (self)) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+/* ---- what stands under a key ---- */
+
+static void
+say_faults (VrEtcdLog *self)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  GHashTableIter iter;
+  gpointer key, what;
+  guint said = 0, n = g_hash_table_size (self->faults);
+
+  g_hash_table_iter_init (&iter, self->faults);
+  while (said < FAULTS_SAID && g_hash_table_iter_next (&iter, &key, &what))
+    g_string_append_printf (text, "%s%s: %s", said++ > 0 ? "; " : "", (char *) key, (char *) what);
+  if (n > said)
+    g_string_append_printf (text, "; and %u keys more", n - said);
+  vr_log_set_trouble (VR_LOG (self), "keys", n > 0 ? text->str : NULL);
+}
+
+/* The record in a value; FALSE if it is none, or may not stand there. */
+static gboolean
+read_entry (VrEtcdLog *self, const VrEtcdKv *kv, VrEntry *entry)
+{
+  gsize len;
+  const char *json = g_bytes_get_data (kv->value, &len);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *key = NULL;
+
+  if (!vr_entry_from_json (json ? json : "", len, entry, &error)) {
+    g_hash_table_insert (self->faults, g_strdup (kv->key), g_strdup_printf ("not a record: %s. It is passed over", error->message));
+    return FALSE;
+  }
+  key = vr_etcd_key_entry (self->options->prefix, entry);
+  if (strcmp (key, kv->key) == 0) {
+    g_hash_table_remove (self->faults, kv->key);
+    return TRUE;
+  }
+  g_hash_table_insert (self->faults, g_strdup (kv->key),
+                       g_strdup_printf ("a record of %s, which belongs under %s. It is passed over", vr_entry_writer (entry), key));
+  vr_entry_clear (entry);
+  return FALSE;
+}
+
+static void
+found_machine (VrEtcdLog *self, const VrEtcdKv *kv)
+{
+  gsize len;
+  const char *machine = kv->value ? g_bytes_get_data (kv->value, &len) : NULL;
+
+  if (kv->value && strcmp (kv->key, self->machine_key) == 0 &&
+      (len != strlen (self->machine) || strncmp (machine ? machine : "", self->machine, len) != 0))
+    vr_etcd_log_name_taken (self, "its key in etcd names a machine with another machine-id");
+}
+
+static gboolean
+is_machine_key (const char *key)
+{
+  return g_str_has_suffix (key, "/machine") && !strstr (key, "/guest/") && !strstr (key, "/intent/");
+}
+
+/* ---- listing ---- */
+
+static int
+compare_listed (gconstpointer a, gconstpointer b)
+{
+  const Listed *x = *(const Listed *const *) a, *y = *(const Listed *const *) b;
+  guint64 left = vr_entry_seq (&x->entry), right = vr_entry_seq (&y->entry);
+
+  return left < right ? -1 : left > right;
+}
+
+/* What the list says of this host's own keys, and for the copy. */
+static void
+note_listed (VrEtcdLog *self)
+{
+  g_ptr_array_set_size (self->to_know, 0);
+  self->replace_wanted = TRUE;
+  for (guint i = 0; i < self->listed->len; i++) {
+    const Listed *one = self->listed->pdata[i];
+    gsize len;
+    const char *json = g_bytes_get_data (one->value, &len);
+
+    vr_etcd_copy_know (self, json, len);
+    if (strcmp (vr_entry_writer (&one->entry), vr_log_get_self (VR_LOG (self))) == 0)
+      vr_etcd_writer_found (self, one->key, one->mod_revision, &one->entry);
+  }
+}
+
+static void
+emit_listed (VrEtcdLog *self)
+{
+  g_autoptr (GPtrArray) listed = g_steal_pointer (&self->listed);
+
+  for (guint i = 0; i < listed->len && !vr_log_is_stopped (VR_LOG (self)); i++)
+    vr_log_take_entry (VR_LOG (self), &((Listed *) listed->pdata[i])->entry);
+}
+
+static void load_history (VrEtcdLog *self, const char *from);
+
+static void
+list_done (VrEtcdLog *self)
+{
+  VrLog *log = VR_LOG (self);
+  g_autoptr (GHashTable) before = g_steal_pointer (&self->standing);
+  gboolean went_back = self->revision > self->list_revision + 1, opened = vr_log_get_issued (log) != G_MAXUINT64;
+  guint64 last_seq;
+
+  self->standing = vr_etcd_writer_standing_new ();
+  g_ptr_array_sort (self->listed, compare_listed);
+  note_listed (self);
+  self->revision = self->list_revision + 1;
+  last_seq = vr_etcd_writer_last_seq (self);
+  if (opened)
+    vr_log_raise (log, last_seq);
+  vr_etcd_writer_listed (self, went_back ? before : NULL);
+  emit_listed (self);
+  if (!opened)
+    vr_log_opened (log, last_seq);
+  say_faults (self);
+  vr_etcd_copy_pump (self);
+  vr_log_set_ready (log);
+  if (vr_log_is_stopped (log))
+    return;
+  start_watch (self);
+  load_history (self, NULL);
+}
+
+static void
+on_claimed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (VrEtcdLog) self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, &error);
+
+  if (!answer) {
+    if (!is_dropped (self, error))
+      vr_etcd_log_away (self, error);
+    return;
+  }
+  for (guint i = 0; !answer->succeeded && i < answer->kvs->len; i++)
+    found_machine (self, answer->kvs->pdata[i]);
+  list_done (self);
+}
+
+/* The first to write below a host's name says which machine it is. */
+static void
+claim (VrEtcdLog *self)
+{
+  const VrEtcdTxn txn = { .key = self->machine_key, .value = self->machine };
+  g_autofree char *body = vr_etcd_say_txn (&txn);
+
+  vr_etcd_call_async (self->etcd, "/v3/kv/txn", body, self->deadline_ms, self->session, on_claimed, g_object_ref (self));
+}
+
+/* Takes one page in; the last key of it. */
+static const char *
+take_page (VrEtcdLog *self, const VrEtcdAnswer *answer, gboolean *claimed)
+{
+  const char *last = NULL;
+
+  for (guint i = 0; i < answer->kvs->len; i++) {
+    const VrEtcdKv *kv = answer->kvs->pdata[i];
+    VrEntry entry = { NULL };
+    Listed *listed;
+
+    last = kv->key;
+    if (is_machine_key (kv->key)) {
+      *claimed |= strcmp (kv->key, self->machine_key) == 0;
+      found_machine (self, kv);
+      continue;
+    }
+    if (!read_entry (self, kv, &entry))
+      continue;
+    listed = g_new0 (Listed, 1);
+    listed->key = g_strdup (kv->key);
+    listed->mod_revision = kv->mod_revision;
+    listed->value = g_bytes_ref (kv->value);
+    listed->entry = entry;
+    g_ptr_array_add (self->listed, listed);
+  }
+  return last;
+}
+
+static void
+on_page (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (VrEtcdLog) self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, &error);
+  g_autofree char *next = NULL;
+  const char *last;
+
+  if (!answer && is_dropped (self, error))
+    return;
+  if (g_error_matches (error, VR_ETCD_ERROR, VR_ETCD_ERROR_COMPACTED)) {
+    start_list (self, NULL); /* somebody compacts while we read; a list that is quicker than that comes through */
+    return;
+  }
+  if (!answer) {
+    vr_etcd_log_away (self, error);
+    return;
+  }
+  if (self->list_revision == 0)
+    self->list_revision = answer->revision;
+  last = take_page (self, answer, &self->claimed);
+  if (answer->more && last && *last) {
+    next = g_strconcat (last, "\001", NULL);
+    start_list (self, next);
+  } else if (self->claimed || self->refused) {
+    list_done (self);
+  } else {
+    claim (self);
+  }
+}
+
+/* `from`: the key to go on from; NULL: from the start. */
+static void
+start_list (VrEtcdLog *self, const char *from)
+{
+  g_autofree char *end = vr_etcd_prefix_end (self->now), *body = NULL;
+
+  self->phase = VR_ETCD_LISTING;
+  if (!from) {
+    g_clear_pointer (&self->listed, g_ptr_array_unref);
+    self->listed = g_ptr_array_new_with_free_func (listed_free);
+    self->list_revision = 0;
+    self->claimed = FALSE;
+    g_hash_table_remove_all (self->faults);
+  }
+  body = vr_etcd_say_range (from ? from : self->now, end, self->list_revision, self->page);
+  vr_etcd_call_async (self->etcd, "/v3/kv/range", body, self->deadline_ms, self->session, on_page, g_object_ref (self));
+}
+
+/* ---- history: read in the background, since nothing waits for it ---- */
+
+static void
+on_history (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (VrEtcdLog) self = data;
+  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, NULL);
+  g_autofree char *next = NULL;
+
+  if (!answer || vr_log_is_stopped (VR_LOG (self)))
+    return; /* it is read again after the next list */
+  for (guint i = 0; i < answer->kvs->len; i++) {
+    const VrEtcdKv *kv = answer->kvs->pdata[i];
+    g_autofree char *host = vr_etcd_key_host (self->options->prefix, kv->key);
+    g_auto (VrEntry) entry = { NULL };
+    gsize len;
+    const char *json = g_bytes_get_data (kv->value, &len);
+
+    if (host && vr_entry_from_json (json ? json : "", len, &entry, NULL) && strcmp (host, vr_entry_writer (&entry)) == 0)
+      vr_log_take_history (VR_LOG (self), &entry);
+    next = i + 1 == answer->kvs->len ? g_strconcat (kv->key, "\001", NULL) : NULL;
+  }
+  if (answer->more && next)
+    load_history (self, next);
+}
+
+static void
+load_history (VrEtcdLog *self, const char *from)
+{
+  g_autofree char *end = vr_etcd_prefix_end (self->past), *body = vr_etcd_say_range (from ? from : self->past, end, 0, self->page);
+
+  vr_etcd_call_async (self->etcd, "/v3/kv/range", body, self->deadline_ms, self->session, on_history, g_object_ref (self));
+}
+
+/* ---- watching ---- */
+
+static void
+on_pinged (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (VrEtcdLog) self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, &error);
+
+  if (!answer && !is_dropped (self, error))
+    vr_etcd_log_away (self, error);
+}
+
+static gboolean
+on_ping (gpointer data)
+{
+  VrEtcdLog *self = data;
+  g_autofree char *body = vr_etcd_say_range (self->machine_key, NULL, 0, 0);
+
+  vr_etcd_call_async (self->etcd, "/v3/kv/range", body, self->deadline_ms, self->session, on_pinged, g_object_ref (self));
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_silence (gpointer data)
+{
+  VrEtcdLog *self = data;
+
+  clear_source (&self->renew);
+  start_watch (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+take_event (VrEtcdLog *self, const VrEtcdKv *kv)
+{
+  VrLog *log = VR_LOG (self);
+  g_autofree char *host = vr_etcd_key_host (self->options->prefix, kv->key);
+  gboolean own = g_strcmp0 (host, vr_log_get_self (log)) == 0;
+  g_auto (VrEntry) entry = { NULL };
+  gsize len;
+  const char *json;
+
+  if (is_machine_key (kv->key)) {
+    found_machine (self, kv);
+    return;
+  }
+  if (!kv->value) {
+    g_hash_table_remove (self->faults, kv->key);
+    if (own)
+      vr_etcd_writer_found (self, kv->key, 0, NULL);
+    return;
+  }
+  if (!read_entry (self, kv, &entry))
+    return;
+  if (own && vr_entry_seq (&entry) > vr_log_get_issued (log)) {
+    vr_etcd_log_name_taken (self, "records that this one did not write came under its name in etcd");
+    return;
+  }
+  if (own)
+    vr_etcd_writer_found (self, kv->key, kv->mod_revision, &entry);
+  json = g_bytes_get_data (kv->value, &len);
+  vr_etcd_copy_know (self, json, len);
+  vr_log_take_entry (log, &entry);
+}
+
+static void
+on_frame (const VrEtcdFrame *frame, gpointer data)
+{
+  g_autoptr (VrEtcdLog) self = g_object_ref (data);
+
+  vr_etcd_log_set_timer (self, &self->renew, self->renew_ms, on_silence);
+  if (frame->created && frame->revision + 1 < self->revision) {
+    g_clear_pointer (&self->watch, vr_etcd_watch_free);
+    start_list (self, NULL); /* a member that lags, or a store that went back: the list tells, since it asks all members */
+    return;
+  }
+  for (guint i = 0; i < frame->kvs->len && !vr_log_is_stopped (VR_LOG (self)); i++) {
+    const VrEtcdKv *kv = frame->kvs->pdata[i];
+
+    self->revision = MAX (self->revision, kv->mod_revision + 1);
+    take_event (self, kv);
+  }
+  if (vr_log_is_stopped (VR_LOG (self)))
+    return;
+  if (frame->kvs->len > 0)
+    say_faults (self);
+  else if (!frame->created) /* a progress notification: all up to its revision was sent */
+    self->revision = MAX (self->revision, frame->revision + 1);
+  if (self->phase == VR_ETCD_CATCHING)
+    back (self);
+}
+
+static void
+on_watch_ended (const GError *error, gpointer data)
+{
+  g_autoptr (VrEtcdLog) self = g_object_ref (data);
+
+  if (g_error_matches (error, VR_ETCD_ERROR, VR_ETCD_ERROR_TOKEN))
+    vr_etcd_forget_token (self->etcd);
+  if (!g_error_matches (error, VR_ETCD_ERROR, VR_ETCD_ERROR_COMPACTED)) {
+    vr_etcd_log_away (self, error);
+    return;
+  }
+  g_clear_pointer (&self->watch, vr_etcd_watch_free);
+  clear_source (&self->renew);
+  start_list (self, NULL);
+}
+
+static const VrEtcdWatchCalls watch_calls = { .frame = on_frame, .ended = on_watch_ended };
+
+/* A new connection may not be logged in: any call sees to that, and the watch follows. */
+static void
+on_ready_to_watch (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (VrEtcdLog) self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, &error);
+  g_autofree char *end = NULL;
+
+  if (!answer) {
+    if (!is_dropped (self, error))
+      vr_etcd_log_away (self, error);
+    return;
+  }
+  for (guint i = 0; i < answer->kvs->len; i++)
+    found_machine (self, answer->kvs->pdata[i]);
+  end = vr_etcd_prefix_end (self->now);
+  vr_etcd_watch_free (self->watch);
+  self->watch = vr_etcd_watch_new (self->etcd, self->now, end, self->revision, self->deadline_ms, &watch_calls, self);
+  vr_etcd_log_set_timer (self, &self->ping, self->ping_ms, on_ping);
+}
+
+static void
+start_watch (VrEtcdLog *self)
+{
+  g_autofree char *body = vr_etcd_say_range (self->machine_key, NULL, 0, 0);
+
+  self->phase = VR_ETCD_CATCHING;
+  vr_etcd_call_async (self->etcd, "/v3/kv/range", body, self->deadline_ms, self->session, on_ready_to_watch, g_object_ref (self));
+}
+
+/* ---- the object ---- */
+
+static guint64
+take_loaded (VrEtcdLog *self, GArray *entries)
+{
+  VrLog *log = VR_LOG (self);
+  guint64 last = 0;
+
+  for (guint i = 0; i < entries->len && !vr_log_is_stopped (log); i++) {
+    const VrEntry *entry = &g_array_index (entries, VrEntry, i);
+
+    if (strcmp (vr_entry_writer (entry), vr_log_get_self (log)) == 0)
+      last = MAX (last, vr_entry_seq (entry));
+    vr_log_take_entry (log, entry);
+  }
+  return last;
+}
+
+void
+vr_etcd_log_loaded (VrEtcdLog *self, GArray *known, GArray *waiting)
+{
+  VrLog *log = VR_LOG (self);
+  guint64 last;
+
+  self->copy_has = known->len > 0;
+  last = take_loaded (self, known);
+  last = MAX (last, take_loaded (self, waiting));
+  for (guint i = 0; i < waiting->len; i++)
+    vr_etcd_writer_restore (self, &g_array_index (waiting, VrEntry, i));
+  if (vr_log_is_stopped (log))
+    return;
+  self->phase = VR_ETCD_AWAY;
+  if (last > 0)
+    vr_log_opened (log, last);
+  start_list (self, NULL);
+}
+
+static void
+vr_etcd_log_start (VrLog *log)
+{
+  vr_etcd_copy_pump (VR_ETCD_LOG (log)); /* loads */
+}
+
+static void
+vr_etcd_log_stop (VrLog *log)
+{
+  VrEtcdLog *self = VR_ETCD_LOG (log);
+
+  drop_session (self);
+  clear_source (&self->copy_timer);
+  vr_etcd_writer_stop (self, NULL);
+}
+
+static void
+vr_etcd_log_init (VrEtcdLog *self)
+{
+  self->deadline_ms = DEADLINE_MS;
+  self->ping_ms = PING_MS;
+  self->renew_ms = RENEW_MS;
+  self->page = PAGE;
+  self->backoff_ms = BACKOFF_MIN_MS;
+  self->machine = vr_log_machine_id ();
+  self->session = g_cancellable_new ();
+  self->faults = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->to_know = g_ptr_array_new_with_free_func (g_free);
+  vr_etcd_writer_init (self);
+}
+
+static void
+vr_etcd_log_finalize (GObject *object)
+{
+  VrEtcdLog *self = VR_ETCD_LOG (object);
+
+  drop_session (self);
+  clear_source (&self->copy_timer);
+  vr_etcd_writer_clear (self);
+  g_clear_object (&self->session);
+  g_hash_table_unref (self->faults);
+  g_ptr_array_unref (self->to_know);
+  vr_log_copy_free (self->copy);
+  g_clear_pointer (&self->etcd, vr_etcd_unref);
+  vr_etcd_options_free (self->options);
+  g_free (self->machine);
+  g_free (self->now);
+  g_free (self->past);
+  g_free (self->machine_key);
+  G_OBJECT_CLASS (vr_etcd_log_parent_class)->finalize (object);
+}
+
+static void
+vr_etcd_log_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  VrEtcdLog *self = VR_ETCD_LOG (object);
+
+  switch (id) {
+  case PROP_DEADLINE_MS:
+    self->deadline_ms = g_value_get_uint (value);
+    break;
+  case PROP_PING_MS:
+    self->ping_ms = g_value_get_uint (value);
+    break;
+  case PROP_RENEW_MS:
+    self->renew_ms = g_value_get_uint (value);
+    break;
+  case PROP_PAGE:
+    self->page = g_value_get_uint (value);
+    break;
+  default:
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+}
+
+static void
+vr_etcd_log_class_init (VrEtcdLogClass *class)
+{
+  static const char *const names[] = { [PROP_DEADLINE_MS] = "deadline-ms", [PROP_PING_MS] = "ping-ms", [PROP_RENEW_MS] = "renew-ms",
+                                       [PROP_PAGE] = "page" };
+  GObjectClass *object_class = G_OBJECT_CLASS (class);
+  VrLogClass *log_class = VR_LOG_CLASS (class);
+
+  object_class->finalize = vr_etcd_log_finalize;
+  object_class->set_property = vr_etcd_log_set_property;
+  log_class->start = vr_etcd_log_start;
+  log_class->append = vr_etcd_writer_append;
+  log_class->stop = vr_etcd_log_stop;
+  for (guint id = PROP_DEADLINE_MS; id < G_N_ELEMENTS (names); id++)
+    g_object_class_install_property (object_class, id,
+      g_param_spec_uint (names[id], NULL, NULL, 1, G_MAXUINT, 1, G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS));
+}
+
+VrLog *
+vr_etcd_log_new (const VrEtcdOptions *options, const char *state_directory, const char *self, GError **error)
+{
+  g_autoptr (VrEtcdLog) log = NULL;
+
+  g_return_val_if_fail (options && state_directory && vr_host_name_is_valid (self), NULL);
+  log = g_object_new (VR_TYPE_ETCD_LOG, "self", self, NULL);
+  log->options = vr_etcd_options_copy (options);
+  log->etcd = vr_etcd_new (options, error);
+  if (!log->etcd)
+    return NULL;
+  log->now = vr_etcd_key_now (options->prefix);
+  log->past = vr_etcd_key_history (options->prefix);
+  log->machine_key = vr_etcd_key_machine (options->prefix, self);
+  log->copy = vr_log_copy_new (state_directory, self, log->machine, options->prefix);
+  return VR_LOG (g_steal_pointer (&log));
+}
