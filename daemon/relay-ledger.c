@@ -31,6 +31,7 @@ typedef struct {
   guint        quiet;                         /* looks in a row without any */
   gint64       quiet_us;
   VrSwitchoverCounts *switchover;
+  gboolean     based;
 } Open;
 
 static void
@@ -168,14 +169,20 @@ count_nic (VrRelay *self, Open *open, VrLedgerNic *nic, const VrRecord *record, 
   vr_ledger_count (nic, VR_COUNT_LEFT, waiting - MIN (waiting, nic->counts[VR_COUNT_FLOODED] - flooded));
 }
 
+/*
+ * In the order in which a packet passes them, taps last; or, for a base, in the opposite order. So of what comes meanwhile a later counter never
+ * has less than an earlier one, in the difference.
+ */
 static VrReading *
-read_counters (VrRelay *self)
+read_counters (VrRelay *self, gboolean backwards)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) counters = vr_kernel_tallies (self->kernel, &error);
-  g_autoptr (GHashTable) taps = counters != NULL ? vr_kernel_taps (self->kernel, &error) : NULL;
+  g_autoptr (GHashTable) taps = backwards ? vr_kernel_taps (self->kernel, &error) : NULL;
+  g_autoptr (GPtrArray) counters = error == NULL ? vr_kernel_tallies (self->kernel, backwards, &error) : NULL;
 
-  if (taps != NULL)
+  if (counters != NULL && taps == NULL)
+    taps = vr_kernel_taps (self->kernel, &error);
+  if (counters != NULL && taps != NULL)
     return vr_reading_new (counters, taps);
   g_info ("ledger: the counters cannot be read now: %s", error->message);
   return NULL;
@@ -355,17 +362,17 @@ take_base (VrRelay *self, Open *open, const VrReading *reading)
   const VrRecord *record = guest != NULL ? (guest->custody != NULL ? guest->custody : guest->intent) : NULL;
   g_autofree char *from = open->role == ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
 
-  if (open->role == ROLE_PEER || reading == NULL || record == NULL)
+  if (open->based || reading == NULL || record == NULL)
     return;
+  open->based = TRUE;
   for (guint i = 0; i < open->part->nics->len; i++)
     {
       const VrLedgerNic *nic = open->part->nics->pdata[i];
       VrLedgerNic       *base = vr_ledger_nic (open->base, nic->mac);
       const char *const *addresses = addresses_of (record, nic->mac);
 
-      if (base->known == 0 && addresses != NULL)
+      if (open->role != ROLE_PEER && addresses != NULL)
         vr_tally (base, NULL, reading, addresses, open->role == ROLE_ORIGIN ? tap_of (self, open->part->uuid, nic->mac) : NULL, from);
-      base->known |= 1u << VR_COUNT_RATE; /* taken, even if there was nothing to take */
     }
 }
 
@@ -401,21 +408,27 @@ void
 vr_relay_ledger_look (VrRelay *self)
 {
   g_autoptr (GPtrArray) uuids = vr_book_guest_uuids (self->book);
-  g_autoptr (VrReading) reading = NULL;
+  g_autoptr (VrReading) base = NULL, reading = NULL;
   gint64         now = g_get_monotonic_time ();
+  gboolean       based = TRUE;
   GHashTableIter iter;
   Open          *open;
 
   for (guint i = 0; i < uuids->len; i++)
     find_new (self, vr_book_guest (self->book, uuids->pdata[i]));
+  g_hash_table_iter_init (&iter, self->ledgers);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &open))
+    based = based && open->based;
+  if (!based)
+    base = read_counters (self, TRUE);
   if (g_hash_table_size (self->ledgers) > 0)
-    reading = read_counters (self);
+    reading = read_counters (self, FALSE);
   g_hash_table_iter_init (&iter, self->ledgers);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &open))
     {
       Course course = course_of (self, open);
 
-      take_base (self, open, reading);
+      take_base (self, open, base);
       look_at (self, open, reading);
       see_phases (self, open);
       if (course == IS_OVER && open->over_us == 0)
@@ -447,7 +460,7 @@ vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_
     return;
   /* At the origin the next plan takes the counters of its tap away. At the target what went into the tap until now waited in its queue: a
    * stopped guest reads nothing. */
-  reading = read_counters (self);
+  reading = read_counters (self, FALSE);
   look_at (self, open, reading);
   for (guint i = 0; open->role == ROLE_TARGET && i < open->part->nics->len; i++)
     {

@@ -504,17 +504,24 @@ read_sets (VrFilter *filter, const char *family, const char *const *sets, GPtrAr
 }
 
 GPtrArray *
-vr_filter_tallies (VrFilter *filter, GError **error)
+vr_filter_tallies (VrFilter *filter, gboolean backwards, GError **error)
 {
   static const char *const sets[] = { "came4", "came6", "handed4", "handed6", "relay4", "relay6", "own4", "own6", "arrived4", "arrived6", NULL };
-  static const char *const taps[] = { "tap-flood", "tap-out", NULL };
+  static const char *const back[] = { "arrived4", "arrived6", "own4", "own6", "relay4", "relay6", "handed4", "handed6", "came4", "came6", NULL };
+  static const char *const taps[] = { "tap-flood", "tap-out", NULL }, *const taps_back[] = { "tap-out", "tap-flood", NULL };
   g_autoptr (GPtrArray) counters = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_counter_free);
   gboolean has;
 
-  if (!vr_nft_has_table (filter->nft, "inet", &has, error) || (has && !read_sets (filter, "inet", sets, counters, error)))
-    return NULL;
-  if (!vr_nft_has_table (filter->nft, "bridge", &has, error) || (has && !read_sets (filter, "bridge", taps, counters, error)))
-    return NULL;
+  for (guint i = 0; i < 2; i++)
+    {
+      gboolean    bridge = (i == 1) != backwards;
+      const char *family = bridge ? "bridge" : "inet";
+
+      if (!vr_nft_has_table (filter->nft, family, &has, error))
+        return NULL;
+      if (has && !read_sets (filter, family, bridge ? (backwards ? taps_back : taps) : backwards ? back : sets, counters, error))
+        return NULL;
+    }
   return g_steal_pointer (&counters);
 }
 

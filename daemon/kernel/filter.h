@@ -21,7 +21,7 @@ void      vr_filter_add (VrFilter *filter, GPtrArray *wanted /* of VrElement */,
 void      vr_filter_remove (VrFilter *filter, GPtrArray *wanted, GPtrArray *changes, VrTrouble *trouble);
 void      vr_filter_flush (VrFilter *filter, VrTrouble *trouble);
 GPtrArray *vr_filter_counters (VrFilter *filter, GError **error); /* of VrCounter */
-GPtrArray *vr_filter_tallies (VrFilter *filter, GError **error);  /* likewise: vr_kernel_tallies() */
+GPtrArray *vr_filter_tallies (VrFilter *filter, gboolean backwards, GError **error);  /* likewise: vr_kernel_tallies() */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrFilter, vr_filter_free)
 

@@ -353,9 +353,9 @@ vr_kernel_counters (VrKernel *kernel, GError **error)
 }
 
 GPtrArray *
-vr_kernel_tallies (VrKernel *kernel, GError **error)
+vr_kernel_tallies (VrKernel *kernel, gboolean backwards, GError **error)
 {
-  return vr_filter_tallies (kernel->filter, error);
+  return vr_filter_tallies (kernel->filter, backwards, error);
 }
 
 GHashTable *

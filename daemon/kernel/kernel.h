@@ -64,9 +64,9 @@ GPtrArray *vr_kernel_counters (VrKernel *kernel, GError **error); /* of VrCounte
 
 /*
  * What the ledger counts, of VrCounter: "came4 ADDRESS", "handed4 …", "relay4 …", "own4 …", "arrived4 INTERFACE . ADDRESS", "tap-flood TAP",
- * "tap-out TAP", read in this order, which is the one in which a packet passes them.
+ * "tap-out TAP", read in this order, which is the one in which a packet passes them, or `backwards`.
  */
-GPtrArray *vr_kernel_tallies (VrKernel *kernel, GError **error);
+GPtrArray *vr_kernel_tallies (VrKernel *kernel, gboolean backwards, GError **error);
 
 /* What a tap counts. A packet counts as delivered when QEMU takes it, so what waits in the tap's queue is in neither. */
 typedef struct {

@@ -2,7 +2,8 @@
 /*
  * Theory of operation: what adds up, and what follows if it does not.
  *
- * Within one host counters are read in the order in which a packet passes them, came first, the tap last. So as packets go on coming a
+ * Within one host counters are read in the order in which a packet passes them, came first, the tap last, and the base that is taken off them the other
+ * way round. So as packets go on coming a
  * later one may be ahead, and whatever it lacks is not on its way but gone:
  *
  *   came = handed + relayed + refused               refused by the filter, or no way to the guest
