@@ -68,6 +68,7 @@ static const Key keys[] = {
   KEY ("path", "direct", direct, TYPE_DIRECT, vr_config_read_direct, "build"),
   KEY ("path", "threshold", threshold, TYPE_NUMBER, vr_config_read_threshold, "10"),
   KEY ("path", "confirm-after", confirm_after_s, TYPE_NUMBER, vr_config_read_seconds, "5"),
+  KEY ("path", "ordered", ordered, TYPE_FLAG, vr_config_read_flag, "yes"),
   KEY ("migration", "lossless", lossless, TYPE_FLAG, vr_config_read_flag, "yes"),
   KEY ("migration", "copies-memory", copies_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "4"),
   KEY ("migration", "kept-memory", kept_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "16"),

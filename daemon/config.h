@@ -40,6 +40,7 @@ typedef struct {
   VrDirect direct;                         /* default build: may a peer's tunnel to a moved guest's host be used, and made */
   guint   threshold;                       /* default 10: straight answers after which a peer sends straight */
   guint   confirm_after_s;                 /* default 5: after which it does so without answers */
+  gboolean ordered;                        /* default yes: no packet on the straight way overtakes one on the relay's */
   /* [migration] */
   guint   intent_timeout_s;                /* default 10: an announced guest of which libvirt here knows nothing is withdrawn */
   gboolean lossless;                       /* default yes: what had reached a guest's taps when it was stopped goes after it */

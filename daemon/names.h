@@ -33,6 +33,7 @@
 
 /* The kernel: what carries one of these is ours, nothing else is touched. */
 #define VR_LINK_PREFIX "vr-"       /* tunnel interfaces: vr-PEER, alias = the peer's full name */
+#define VR_HOLD_LINK "vr-+hold"    /* where packets wait while a path changes; "+": no host has such a name */
 #define VR_ROUTE_PROTOCOL 118      /* RTA protocol of our routes, rules and neighbours */
 #define VR_TABLE_GUESTS 30321      /* one route for each guest address that is here or relayed */
 #define VR_TABLE_ARMED 30322       /* guests on their way here: only for packets from the origin's tunnel */

@@ -49,6 +49,8 @@ vr_relay_facts_free (VrFacts *facts)
   g_hash_table_unref (facts->sought);
   g_hash_table_unref (facts->waited);
   g_hash_table_unref (facts->settling);
+  g_hash_table_unref (facts->held);
+  g_hash_table_unref (facts->changed);
   g_free (facts);
 }
 

@@ -108,6 +108,9 @@ vr_relay_path_fill (VrRelay *self, VrFacts *facts)
   facts->answers = g_hash_table_ref (self->answers);
   facts->sought = g_hash_table_ref (self->sought);
   facts->waited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  facts->ordered = self->config->ordered;
+  facts->held = g_hash_table_ref (self->held);
+  facts->changed = g_hash_table_ref (self->changed);
   waited_until (self, facts->waited);
 }
 
@@ -117,7 +120,7 @@ vr_relay_path_fill (VrRelay *self, VrFacts *facts)
 static guint
 look_after (const VrRelay *self, const VrPath *path)
 {
-  if (path->direct || self->config->direct == VR_DIRECT_NEVER)
+  if (path->state != VR_PATH_RELAYED || self->config->direct == VR_DIRECT_NEVER)
     return G_MAXUINT;
   if (vr_tunnels_is_up (self->tunnels, path->owner))
     return LOOK_ANSWERS_MS;
@@ -144,7 +147,7 @@ is_news (const VrRelay *self, const VrPath *path, GHashTable *sought_before)
   g_autofree char *dev = vr_tunnel_dev (path->owner);
   g_autofree char *key = vr_facts_key (dev, path->address);
 
-  if (path->direct)
+  if (path->state != VR_PATH_RELAYED)
     return FALSE;
   if (g_hash_table_contains (self->sought, path->address) != g_hash_table_contains (sought_before, path->address))
     return TRUE;
@@ -188,25 +191,27 @@ say_changes (VrRelay *self)
   g_autoptr (GHashTable) before = g_steal_pointer (&self->direct);
 
   self->direct = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_hash_table_remove_all (self->changed); /* what went back to the relay has to change anew */
   for (guint i = 0; i < self->plan->paths->len; i++)
     {
       const VrPath    *path = self->plan->paths->pdata[i];
       g_autofree char *dev = vr_tunnel_dev (path->owner);
-      char            *key = vr_facts_key (dev, path->address);
+      g_autofree char *key = vr_facts_key (dev, path->address);
 
-      if (path->direct != g_hash_table_contains (before, key))
+      if ((path->state == VR_PATH_DIRECT) != g_hash_table_contains (before, key))
         {
           vr_log (G_LOG_LEVEL_MESSAGE, &(VrLogFields) { .address = path->address, .peer = path->owner },
-                  "path to %s on %s: %s at %" G_GINT64_FORMAT " us, %u answers", path->address, path->owner, path->direct ? "direct" : "relayed",
+                  "path to %s on %s: %s at %" G_GINT64_FORMAT " us, %u answers", path->address, path->owner,
+                  path->state == VR_PATH_DIRECT ? "direct" : "relayed",
                   g_get_real_time (), GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key)));
           vr_relay_say_path (self, path);
         }
-      if (path->direct && !g_hash_table_contains (before, key))
+      if (path->state != VR_PATH_DIRECT)
+        continue;
+      if (!g_hash_table_contains (before, key))
         vr_relay_ledger_direct (self, path->address);
-      if (path->direct)
-        g_hash_table_add (self->direct, key);
-      else
-        g_free (key);
+      g_hash_table_add (self->changed, g_strdup (key));
+      g_hash_table_add (self->direct, g_steal_pointer (&key));
     }
 }
 

@@ -5,6 +5,7 @@
 #include "kernel/asking.h"
 #include "ledger/shelf.h"
 #include "model/custody.h"
+#include "path/change.h"
 #include "relay.h"
 #include "switchover/switchover.h"
 
@@ -49,6 +50,9 @@ struct _VrRelay {
   GHashTable     *answers;   /* "INTERFACE ADDRESS" -> packets: VrFacts's, as of the last look */
   GHashTable     *sought;    /* set of addresses: likewise */
   GHashTable     *direct;    /* set of "INTERFACE ADDRESS": paths of the last plan that are direct */
+  GHashTable     *changed;   /* set of "INTERFACE ADDRESS": VrFacts's */
+  GHashTable     *held;      /* set of "INTERFACE ADDRESS": paths that `change` is about */
+  VrChange       *change;    /* a change of paths that is under way, or NULL */
   guint           path_look, path_wait; /* sources: look again; something was waited for */
   gboolean        path_known; /* looked once */
   GHashTable     *rates;     /* tap -> packets that it gets: relay-queue.c's */
@@ -123,6 +127,12 @@ void vr_relay_ledger_direct (VrRelay *self, const char *address); /* what goes t
 void vr_relay_ledger_switchover (VrRelay *self, const char *uuid, const VrSwitchoverCounts *counts); /* copied; what it did so far */
 void vr_relay_ledger_stop (VrRelay *self);
 void vr_relay_ledger_clear (VrRelay *self);
+
+/* relay-change.c: brings about that paths become direct, in order */
+void vr_relay_change_known (VrRelay *self); /* before the first plan: what is direct already */
+void vr_relay_change_check (VrRelay *self); /* a new plan, before it is applied: is what is under way still right? */
+void vr_relay_change_next (VrRelay *self);  /* a new plan was applied: begins what is due */
+void vr_relay_change_stop (VrRelay *self);
 
 /* relay-flip.c: the switchover */
 void     vr_relay_prepare_flip (VrRelay *self, VrLocal *local);

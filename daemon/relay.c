@@ -116,11 +116,15 @@ vr_relay_reconcile (VrRelay *self)
       return;
     }
 
-  if (!self->path_known) /* what was counted before this daemon started counts */
-    vr_relay_path_look (self);
+  if (!self->path_known) /* what was counted before this daemon started counts, and what was direct stays so */
+    {
+      vr_relay_change_known (self);
+      vr_relay_path_look (self);
+    }
   facts = vr_relay_facts_new (self);
   g_clear_pointer (&self->plan, vr_plan_free);
   self->plan = vr_plan_make (facts);
+  vr_relay_change_check (self);
   vr_tunnels_want (self->tunnels, self->plan->tunnels);
   if (vr_kernel_apply (self->kernel, self->plan, changes, &error))
     vr_relay_trouble (self, "kernel", NULL);
@@ -135,6 +139,7 @@ vr_relay_reconcile (VrRelay *self)
   vr_relay_path_watch (self);
   vr_relay_queue_watch (self);
   vr_relay_ledger_look (self);
+  vr_relay_change_next (self);
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, &local))
     vr_relay_prepare_flip (self, local);
@@ -387,6 +392,8 @@ vr_relay_init (VrRelay *self)
   vr_relay_ledger_init (self);
   self->rates = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->up = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->changed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->held = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->cancellable = g_cancellable_new ();
   vr_relay_refused_init (self);
@@ -421,6 +428,8 @@ vr_relay_finalize (GObject *object)
   vr_relay_ledger_clear (self);
   g_hash_table_unref (self->rates);
   g_hash_table_unref (self->up);
+  g_hash_table_unref (self->changed);
+  g_hash_table_unref (self->held);
   g_hash_table_unref (self->troubles);
   vr_relay_refused_clear (self);
   g_object_unref (self->cancellable);
@@ -489,6 +498,7 @@ vr_relay_stop (VrRelay *self)
   vr_relay_path_stop (self);
   vr_relay_queue_stop (self);
   vr_relay_ledger_stop (self);
+  vr_relay_change_stop (self);
 }
 
 gboolean

@@ -292,7 +292,7 @@ on_guest_moved (VrRelay *relay, const VrRecord *record, const char *from, VrBus 
 static void
 on_path_changed (VrRelay *relay, const VrPath *path, VrBus *bus)
 {
-  vr_bus_service_emit_path_changed (bus->service, path->address, path->owner, path->direct);
+  vr_bus_service_emit_path_changed (bus->service, path->address, path->owner, path->state == VR_PATH_DIRECT);
 }
 
 static void

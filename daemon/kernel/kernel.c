@@ -332,6 +332,13 @@ vr_kernel_forwarding (VrKernel *kernel, gboolean v6)
          && g_ascii_strtoll (value, NULL, 10) > 0;
 }
 
+GPtrArray *
+vr_kernel_routes (VrKernel *kernel, GError **error)
+{
+  vr_events_read (kernel->events);
+  return vr_routes_read (kernel->rtnl, kernel->links, error);
+}
+
 void
 vr_counter_free (VrCounter *counter)
 {

@@ -44,6 +44,9 @@ VrKernel *vr_kernel_new (GError **error);
  */
 gboolean vr_kernel_apply (VrKernel *kernel, const VrPlan *plan, GPtrArray *changes, GError **error);
 
+/* Those of ours that are there: (transfer full), of VrRoute. */
+GPtrArray *vr_kernel_routes (VrKernel *kernel, GError **error);
+
 /* Takes away everything of ours: routes, rules, neighbours, entries, tables, sysctls, vr- interfaces. */
 gboolean vr_kernel_flush (VrKernel *kernel, GError **error);
 
@@ -82,6 +85,7 @@ GHashTable *vr_kernel_taps (VrKernel *kernel, GError **error); /* of every link:
 typedef struct _VrSwitch VrSwitch;
 VrSwitch *vr_switch_prepare (VrKernel *kernel, GPtrArray *routes /* of VrRoute, replaced or added */, GError **error);
 gboolean  vr_switch_commit (VrSwitch *sw, gint64 *took_ns, GError **error);
+gboolean  vr_switch_is_void (const VrSwitch *sw); /* as far as is known by now */
 void      vr_switch_free (VrSwitch *sw);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrSwitch, vr_switch_free)
 

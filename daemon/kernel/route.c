@@ -73,17 +73,17 @@ take_dumped (const struct nlmsghdr *nlh, gpointer data)
     g_ptr_array_add (dump->found, route);
 }
 
-static GPtrArray *
-observe (VrSync *sync, GError **error)
+GPtrArray *
+vr_routes_read (VrRtnl *rtnl, const VrLinks *links, GError **error)
 {
   g_autoptr (GPtrArray) found = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_route_free);
-  Dump         dump = { sync->links, found };
+  Dump         dump = { links, found };
   struct rtmsg header = { .rtm_family = AF_INET, .rtm_protocol = VR_ROUTE_PROTOCOL };
 
-  if (!vr_rtnl_dump (sync->rtnl, RTM_GETROUTE, &header, sizeof header, take_dumped, &dump, error))
+  if (!vr_rtnl_dump (rtnl, RTM_GETROUTE, &header, sizeof header, take_dumped, &dump, error))
     return NULL;
   header.rtm_family = AF_INET6;
-  if (!vr_rtnl_dump (sync->rtnl, RTM_GETROUTE, &header, sizeof header, take_dumped, &dump, error))
+  if (!vr_rtnl_dump (rtnl, RTM_GETROUTE, &header, sizeof header, take_dumped, &dump, error))
     return NULL;
   return g_steal_pointer (&found);
 }
@@ -204,7 +204,7 @@ void
 vr_sync_routes (VrSync *sync, GPtrArray *wanted)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GPtrArray) found = observe (sync, &error), missing = g_ptr_array_new ();
+  g_autoptr (GPtrArray) found = vr_routes_read (sync->rtnl, sync->links, &error), missing = g_ptr_array_new ();
   g_autoptr (GHashTable) lines = NULL, places = NULL;
   GHashTableIter iter;
   gpointer       line, route;

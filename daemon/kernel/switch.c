@@ -134,6 +134,12 @@ vr_switch_check (VrSwitch *sw, const VrLinks *links)
     }
 }
 
+gboolean
+vr_switch_is_void (const VrSwitch *sw)
+{
+  return sw->void_since != NULL;
+}
+
 /* ---- committing ---- */
 
 static gint64

@@ -22,6 +22,7 @@ typedef struct {
 } VrSync;
 
 /* The wanted lists may be empty: then everything of ours of that kind is removed. */
+GPtrArray *vr_routes_read (VrRtnl *rtnl, const VrLinks *links, GError **error); /* of VrRoute: ours, of both families */
 void vr_sync_routes (VrSync *sync, GPtrArray *wanted /* of VrRoute */);
 void vr_sync_rules (VrSync *sync, GPtrArray *wanted /* of VrRule */);
 void vr_sync_neighbours (VrSync *sync, GPtrArray *wanted /* of VrNeighbour */);

@@ -139,13 +139,14 @@ vr_draft_queue (VrDraft *draft, const char *dev, guint32 length)
 }
 
 void
-vr_draft_path (VrDraft *draft, const char *address, const char *owner, gboolean direct)
+vr_draft_path (VrDraft *draft, const char *address, const char *owner, VrPathState state, const char *from)
 {
   VrPath *path = g_new0 (VrPath, 1);
 
   path->address = g_strdup (address);
   path->owner = g_strdup (owner);
-  path->direct = direct;
+  path->state = state;
+  path->from = g_strdup (from);
   if (is_new (draft, vr_path_to_string (path)))
     g_ptr_array_add (draft->plan->paths, path);
   else

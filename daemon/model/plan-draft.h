@@ -27,7 +27,7 @@ void vr_draft_element (VrDraft *draft, VrNftFamily family, const char *set, char
 void vr_draft_address (VrDraft *draft, const char *set, const char *dev, const char *address);
 void vr_draft_sysctl (VrDraft *draft, const char *value, const char *format, const char *dev); /* '%' in the format: dev */
 void vr_draft_queue (VrDraft *draft, const char *dev, guint32 length);
-void vr_draft_path (VrDraft *draft, const char *address, const char *owner, gboolean direct);
+void vr_draft_path (VrDraft *draft, const char *address, const char *owner, VrPathState state, const char *from);
 void vr_draft_announcement (VrDraft *draft, const char *address, const char *mac, const char *dev);
 
 /* ---- one guest, with what this host is to it ---- */
@@ -56,6 +56,7 @@ char       *vr_plan_host_route (const char *address); /* with its length */
 const char *vr_plan_mac_of (const VrDraft *draft, const char *dev); /* NULL: not known, or dev is NULL */
 /* The gateway of `host` in the network that `address` is in, or with `address` NULL the first of that family; NULL: none. */
 char       *vr_plan_gateway_of (const VrHost *host, gboolean v6, const char *address);
+gboolean    vr_plan_reaches (const VrHost *a, const VrHost *b); /* does a's record name b as one to be reached? */
 gboolean    vr_plan_may_go_direct (const VrDraft *draft, const char *peer); /* its tunnel is up, and it may be used */
 /* This host answers ARP/ND for `address` on the bridge, at once (the kernel's default delays proxy answers by up to 0.8 s). */
 void        vr_plan_stand_in (VrDraft *draft, const char *address, const char *bridge);

@@ -81,6 +81,38 @@ is_sure (const VrFacts *facts, const char *dev, const char *address)
          || g_hash_table_contains (facts->waited, key);
 }
 
+/* The tunnel by which what this host sends to the guest goes to its home; NULL: a way of which the plan knows nothing. */
+static char *
+long_way (const VrDraft *draft, const char *home)
+{
+  const VrHost *host = vr_book_host (draft->facts->book, home);
+
+  if (host == NULL || draft->me == NULL || host->underlay[0] == NULL
+      || !(vr_plan_reaches (draft->me, host) || vr_plan_reaches (host, draft->me)))
+    return NULL;
+  return vr_tunnel_dev (home);
+}
+
+/*
+ * One address of a guest that is sent to, and its route if it is not relayed. A path that may become direct changes in order: nothing is
+ * sent straight before `changed` says that what was sent the long way has arrived. Where the plan does not know the long way it
+ * cannot be asked for, and the change is made at once.
+ */
+static void
+plan_path (VrDraft *draft, const VrCase *c, const char *dev, const char *address, gboolean sure)
+{
+  const VrFacts   *facts = draft->facts;
+  g_autofree char *destination = vr_plan_host_route (address);
+  g_autofree char *source = vr_plan_gateway_of (draft->me, vr_address_is_v6 (address), NULL);
+  g_autofree char *key = vr_facts_key (dev, address);
+  g_autofree char *from = sure && facts->ordered && !g_hash_table_contains (facts->changed, key) ? long_way (draft, c->home) : NULL;
+  gboolean         held = from != NULL && g_hash_table_contains (facts->held, key);
+
+  vr_draft_path (draft, address, c->owner, from != NULL ? VR_PATH_CHANGING : sure ? VR_PATH_DIRECT : VR_PATH_RELAYED, from);
+  if (held || (sure && from == NULL))
+    vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, held ? VR_HOLD_LINK : dev, source, VR_TABLE_GUESTS);
+}
+
 void
 vr_plan_sent_to (VrDraft *draft, const VrCase *c)
 {
@@ -98,15 +130,11 @@ vr_plan_sent_to (VrDraft *draft, const VrCase *c)
   admit_answers (draft, c, c->owner);
   for (guint i = 0; i < c->addresses->len; i++)
     {
-      const char      *address = c->addresses->pdata[i];
-      g_autofree char *destination = vr_plan_host_route (address);
-      g_autofree char *source = vr_plan_gateway_of (draft->me, vr_address_is_v6 (address), NULL);
+      const char *address = c->addresses->pdata[i];
 
       vr_draft_address (draft, "sought", NULL, address);
       if (facts->direct == VR_DIRECT_BUILD && g_hash_table_contains (facts->sought, address))
         vr_plan_want_tunnel (draft, facts->self, c->owner);
-      vr_draft_path (draft, address, c->owner, straight && is_sure (facts, dev, address));
-      if (straight && is_sure (facts, dev, address))
-        vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, dev, source, VR_TABLE_GUESTS);
+      plan_path (draft, c, dev, address, straight && is_sure (facts, dev, address));
     }
 }

@@ -262,6 +262,29 @@ send_from (VrDraft *draft, const VrCase *c, const char *address)
     }
 }
 
+/*
+ * What this host itself has to say to a peer that sends to guests here goes straight, too: the peer's marker, which ends here by its hop
+ * limit (daemon/path/marker.c), is answered by an ICMP error of this host's, not of the guest's.
+ */
+static void
+route_gateways (VrDraft *draft, const char *home, gboolean v6)
+{
+  g_autoptr (GPtrArray) names = vr_book_host_names (draft->facts->book);
+  g_autofree char      *source = vr_plan_gateway_of (draft->me, v6, NULL);
+
+  for (guint i = 0; i < names->len; i++)
+    {
+      const char      *peer = names->pdata[i];
+      g_autofree char *dev = vr_tunnel_dev (peer), *destination = NULL;
+      g_autofree char *gateway = vr_plan_gateway_of (vr_book_host (draft->facts->book, peer), v6, NULL);
+
+      if (gateway == NULL || g_str_equal (peer, home) || !vr_plan_may_go_direct (draft, peer))
+        continue;
+      destination = vr_plan_host_route (gateway);
+      vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, dev, source, VR_TABLE_NETWORKS);
+    }
+}
+
 void
 vr_plan_away (VrDraft *draft, const VrCase *c)
 {
@@ -281,6 +304,7 @@ vr_plan_away (VrDraft *draft, const VrCase *c)
 
           send_from (draft, c, address);
           plan_home_table (draft, c->home, dev, vr_address_is_v6 (address));
+          route_gateways (draft, c->home, vr_address_is_v6 (address));
           vr_draft_address (draft, "away", NULL, address);
           vr_draft_address (draft, "peer-homed", dev, address);
         }

@@ -5,8 +5,8 @@
 #include "address.h"
 #include "daemon/names.h"
 
-static gboolean
-reaches (const VrHost *a, const VrHost *b)
+gboolean
+vr_plan_reaches (const VrHost *a, const VrHost *b)
 {
   return g_strv_contains ((const char *const *) a->reach, b->name) || g_strv_contains ((const char *const *) a->reach, "*");
 }
@@ -44,7 +44,7 @@ plan_peer (VrDraft *draft, VrHost *peer)
   VrTunnel        *tunnel = g_new0 (VrTunnel, 1);
   g_autofree char *dev = vr_tunnel_dev (peer->name);
 
-  if (reaches (draft->me, peer) || reaches (peer, draft->me))
+  if (vr_plan_reaches (draft->me, peer) || vr_plan_reaches (peer, draft->me))
     {
       gboolean first = strcmp (draft->me->name, peer->name) < 0;
 

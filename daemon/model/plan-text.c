@@ -122,6 +122,7 @@ vr_path_free (VrPath *path)
 {
   g_free (path->address);
   g_free (path->owner);
+  g_free (path->from);
   g_free (path);
 }
 
@@ -214,7 +215,9 @@ vr_tunnel_to_string (const VrTunnel *tunnel)
 char *
 vr_path_to_string (const VrPath *path)
 {
-  return g_strdup_printf ("path %s to %s %s", path->address, path->owner, path->direct ? "direct" : "relayed");
+  static const char *const states[] = { "relayed", "changing from ", "direct" };
+
+  return g_strdup_printf ("path %s to %s %s%s", path->address, path->owner, states[path->state], path->from != NULL ? path->from : "");
 }
 
 static void

@@ -50,6 +50,9 @@ typedef struct {
   GHashTable   *answers;   /* "INTERFACE ADDRESS" -> packets (GUINT_TO_POINTER) that came from that guest straight through that tunnel */
   GHashTable   *sought;    /* set of the addresses of guests elsewhere that something was sent to from here */
   GHashTable   *waited;    /* set of "INTERFACE ADDRESS": the tunnel is up, and the guest runs behind it, for longer than confirm-after */
+  gboolean      ordered;   /* a path is changed only when all that went the long way has arrived */
+  GHashTable   *held;      /* set of "INTERFACE ADDRESS": what goes there is held for that; its change is under way */
+  GHashTable   *changed;   /* set of "INTERFACE ADDRESS": that change is over, or was over before this daemon started */
 } VrFacts;
 
 /* ---- items ---- */
@@ -113,13 +116,21 @@ typedef struct { /* "tunnel h3 dev vr-h3 initiate" */
   VrHost      *host;       /* the peer's record: underlay addresses, identity */
 } VrTunnel;
 
+typedef enum {
+  VR_PATH_RELAYED,  /* through its home */
+  VR_PATH_CHANGING, /* it may go straight, once what went through the home has arrived: until then relayed, then held, then straight */
+  VR_PATH_DIRECT,
+} VrPathState;
+
 /*
- * How this host sends to a guest that is another host's, and away from home: "path 10.9.1.100 to h3 relayed" or "… direct". Nothing to
- * be applied: a decision, for people, and for whoever has to find out what is missing for the next one.
+ * How this host sends to a guest that is another host's, and away from home: "path 10.9.1.100 to h3 relayed", "… changing from vr-h1" or
+ * "… direct". Nothing to be applied: a decision, for people, and for whoever has to find out what is missing for the next one, or
+ * (daemon/path/) to bring the next one about.
  */
 typedef struct {
-  char    *address, *owner;
-  gboolean direct;
+  char       *address, *owner;
+  VrPathState state;
+  char       *from; /* CHANGING only: the interface of the long way */
 } VrPath;
 
 typedef struct {
@@ -167,7 +178,7 @@ void vr_path_free (VrPath *path);
 /* Memory that a packet of an ordinary size takes in a tap's queue, bytes: what the kernel's allocator rounds 1500 and its own data up to. */
 #define VR_QUEUE_PACKET_BYTES 2304
 
-/* The key of `answers` and `waited`; free with g_free. */
+/* The key of `answers`, `waited`, `held` and `changed`; free with g_free. */
 char   *vr_facts_key (const char *dev, const char *address);
 
 /* "vr-" and the peer's name; a name over 12 characters is cut and ends in a hash of the whole. */

@@ -172,6 +172,21 @@ parse_dev (const char *dev)
   return g_str_equal (dev, "br0") ? SIM_BRIDGE : SIM_UNKNOWN;
 }
 
+/* What is held is sent straight later: as well now. */
+static int
+held_for (const VrPlan *plan, const char *destination)
+{
+  for (guint i = 0; i < plan->paths->len; i++)
+    {
+      const VrPath *path = plan->paths->pdata[i];
+      gsize         length = strlen (path->address);
+
+      if (path->state == VR_PATH_CHANGING && strncmp (destination, path->address, length) == 0 && destination[length] == '/')
+        return atoi (path->owner + 1) - 1;
+    }
+  return SIM_UNKNOWN;
+}
+
 static Set
 parse_set (const char *name)
 {
@@ -229,6 +244,8 @@ sim_kernel_new (const VrPlan *plan)
       Route route = { .to = parse_prefix (item->destination), .type = item->type, .table = item->table, .metric = item->metric,
                       .dev = parse_dev (item->dev), .source = item->source };
 
+      if (g_strcmp0 (item->dev, VR_HOLD_LINK) == 0)
+        route.dev = held_for (plan, item->destination);
       g_array_append_val (kernel->routes, route);
     }
   for (guint i = 0; i < plan->rules->len; i++)

@@ -307,6 +307,20 @@ confirm (Sim *sim, guint host, guint i)
   sim->hosts[host].dirty = TRUE;
 }
 
+static gboolean
+change_paths (Sim *sim)
+{
+  gboolean changed = FALSE;
+
+  for (guint i = 0; i < sim->net.n_hosts; i++)
+    while (sim_path_step (sim, i))
+      {
+        changed = TRUE;
+        sim_plan (sim);
+      }
+  return changed;
+}
+
 /* ---- all together ---- */
 
 void
@@ -336,6 +350,8 @@ sim_step (Sim *sim)
     sim_daemon_down (sim, host);
   sim->hosts[host].dirty = sim->hosts[host].dirty || sim->net.news[host];
   sim->net.news[host] = FALSE;
+  if (dice % 3 == 0)
+    sim_path_step (sim, host);
 }
 
 /* FALSE: there was none. */
@@ -365,7 +381,7 @@ settle (Sim *sim, gboolean timers)
       gboolean news = hear_all (sim);
 
       sim_plan (sim);
-      if (!news && !bring_tunnels_up (sim) && !(timers && some_timer (sim)))
+      if (!news && !bring_tunnels_up (sim) && !(timers && (some_timer (sim) || change_paths (sim))))
         return;
       sim_plan (sim);
     }
@@ -383,7 +399,7 @@ sim_look (Sim *sim)
           sim->net.news[i] = FALSE;
         }
       sim_plan (sim);
-      if (!bring_tunnels_up (sim))
+      if (!bring_tunnels_up (sim) && !change_paths (sim))
         return;
     }
   sim_fail (sim, "calms-down", "tunnels come and go");

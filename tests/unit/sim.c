@@ -92,6 +92,7 @@ make_host (Sim *sim, guint i)
       host->records[k] = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
     }
   g_queue_init (&host->events);
+  sim_path_init (host);
   host->dirty = TRUE;
 }
 
@@ -156,6 +157,7 @@ sim_new (guint64 seed, const SimBug *bug)
   sim->net.data = sim;
   sim->net.n_guests = 1 + sim_below (sim, SIM_GUESTS);
   sim->v6 = sim_chance (sim, 30);
+  sim->ordered = seed % 3 != 0;
   sim->direct = sim_chance (sim, 60) ? VR_DIRECT_BUILD : sim_chance (sim, 60) ? VR_DIRECT_EXISTING : VR_DIRECT_NEVER;
   for (guint i = 0; i < sim->net.n_hosts; i++)
     {
@@ -214,6 +216,7 @@ sim_free (Sim *sim)
       g_strfreev (host->reach);
       vr_book_free (host->book);
       g_clear_pointer (&host->plan, vr_plan_free);
+      sim_path_clear (host);
     }
   for (guint i = 0; i < sim->net.n_guests; i++)
     g_hash_table_unref (sim->guests[i].owners);
@@ -558,6 +561,7 @@ sim_daemon_down (Sim *sim, guint host)
   sim_trace (sim, "%s: the daemon goes down", self->name);
   refresh (sim, host); /* it leaves its plan behind */
   self->down = TRUE;
+  sim_path_down (sim, host);
   g_queue_clear_full (&self->events, g_free);
   for (guint i = 0; i < sim->net.n_guests; i++)
     local_clear (&self->locals[i]);
@@ -641,7 +645,8 @@ plan_host (Sim *sim, guint i)
   g_autofree char       *mac = g_strdup_printf ("02:00:00:00:0%u:01", i + 1);
   VrFacts facts = { .self = host->name, .bridge = "br0", .book = host->book, .here = here, .tunnels = tunnels, .macs = macs,
                     .asked = sim->net.asked[i], .direct = sim->direct, .threshold = SIM_THRESHOLD, .answers = sim->net.answers[i],
-                    .sought = sim->net.sought[i], .waited = waited };
+                    .sought = sim->net.sought[i], .waited = waited,
+                    .ordered = sim->ordered, .held = host->held, .changed = host->changed };
 
   g_hash_table_replace (macs, (gpointer) "br0", mac);
   for (guint k = 0; k < sim->net.n_hosts; k++)
@@ -665,6 +670,7 @@ plan_host (Sim *sim, guint i)
   g_clear_pointer (&sim->net.kernels[i], sim_kernel_free);
   g_clear_pointer (&host->plan, vr_plan_free);
   host->plan = vr_plan_make (&facts);
+  sim_path_planned (host);
   if (sim->bug != NULL)
     plant (sim->bug, host->plan, host->name);
   sim->net.kernels[i] = sim_kernel_new (host->plan);

@@ -73,6 +73,7 @@ typedef struct {
   GPtrArray *records[SIM_HOSTS]; /* of VrRecord: each writer's, that arrived */
   guint64    seq;
   SimLocal   locals[SIM_GUESTS];
+  GHashTable *held, *changed;  /* VrFacts's */
   gint64     confirmed[SIM_GUESTS]; /* time_us of the record that was true, with the tunnel up, for longer than confirm-after */
 } SimHost;
 
@@ -94,6 +95,7 @@ struct _Sim {
   GRand        *rand;
   gboolean      v6; /* all that they have is IPv6; else IPv4 */
   VrDirect      direct;
+  gboolean      ordered;
   SimNet        net;
   SimHost       hosts[SIM_HOSTS];
   SimGuest      guests[SIM_GUESTS];
@@ -136,6 +138,13 @@ void       sim_look (Sim *sim);   /* the daemons read their counters, and the tu
 void       sim_settle (Sim *sim); /* all news arrives and the tunnels that are wanted come up; migrations stay where they are */
 void       sim_calm (Sim *sim);   /* and all migrations come to an end */
 void       sim_run (Sim *sim, guint steps);
+
+/* sim-path.c: how paths change */
+void       sim_path_init (SimHost *host);
+void       sim_path_clear (SimHost *host);
+void       sim_path_planned (SimHost *host);
+gboolean   sim_path_step (Sim *sim, guint host); /* FALSE: no path of that host is changing */
+void       sim_path_down (Sim *sim, guint host);
 
 /* sim-check.c: what must be true */
 void       sim_check_liar (Sim *sim);    /* at any moment, where there is one */

@@ -449,7 +449,7 @@ test_signals (World *world, gconstpointer data)
 {
   g_autoptr (GDBusConnection) caller = start (world);
   g_autoptr (GString) heard = g_string_new (NULL);
-  VrPath path = { .address = (char *) "10.9.1.100", .owner = (char *) "h3", .direct = TRUE };
+  VrPath path = { .address = (char *) "10.9.1.100", .owner = (char *) "h3", .state = VR_PATH_DIRECT };
   guint n, all, id = count_signals (caller, VR_BUS_NAME, "Changed", &n);
   all = g_dbus_connection_signal_subscribe (caller, NULL, VR_BUS_NAME, NULL, VR_BUS_PATH, NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_any_signal, heard, NULL);
   g_signal_emit_by_name (world->relay, "guest-moved", the_record, "h1");

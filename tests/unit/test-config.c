@@ -142,6 +142,7 @@ test_defaults (Files *files, gconstpointer data)
   g_assert_cmpint (config->direct, ==, VR_DIRECT_BUILD);
   g_assert_cmpuint (config->threshold, ==, 10);
   g_assert_cmpuint (config->confirm_after_s, ==, 5);
+  g_assert_true (config->ordered);
   g_assert_cmpuint (config->intent_timeout_s, ==, 10);
   g_assert_null (config->metrics_listen);
   g_assert_true (config->lossless);
@@ -159,7 +160,7 @@ test_every_key (Files *files, gconstpointer data)
     "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\nca = {DIR}/ca.pem\n"
     "vici-socket = /run/other.vici\nproposals = aes256gcm16-prfsha256-x25519 default\nesp-proposals = aes128gcm16-x25519\n"
     "dpd-delay = 1\ntakeover-delay = 3600\nmtu = 8900\n[path]\ndirect = existing\nthreshold = 1\n"
-    "confirm-after = 60\n[migration]\nintent-timeout = 77\nqueue-memory = 4096\nlossless = no\n"
+    "confirm-after = 60\nordered = no\n[migration]\nintent-timeout = 77\nqueue-memory = 4096\nlossless = no\n"
     "copies-memory = 1\nkept-memory = 7\n[metrics]\nlisten = [::1]:9732\n");
   g_assert_cmpstr (config->metrics_listen, ==, "[::1]:9732");
   g_assert_cmpuint (config->queue_memory_mib, ==, 4096);
@@ -188,6 +189,7 @@ test_every_key (Files *files, gconstpointer data)
   g_assert_cmpint (config->direct, ==, VR_DIRECT_EXISTING);
   g_assert_cmpuint (config->threshold, ==, 1);
   g_assert_cmpuint (config->confirm_after_s, ==, 60);
+  g_assert_false (config->ordered);
   g_assert_cmpuint (config->intent_timeout_s, ==, 77);
 }
 
@@ -407,6 +409,7 @@ static const Mistake mistakes[] = {
   { "direct", LEAST "[path]\ndirect = yes\n", "test.conf: [path] direct: \"yes\" is none of build, existing and never" },
   { "threshold", LEAST "[path]\nthreshold = 0\n",
     "test.conf: [path] threshold: \"0\" is not a number of packets from 1 to 1000000" },
+  { "ordered", LEAST "[path]\nordered = 1\n", "test.conf: [path] ordered: \"1\" is neither yes nor no" },
   { "confirm-after", LEAST "[path]\nconfirm-after = 0\n",
     "test.conf: [path] confirm-after: \"0\" is not a number of seconds from 1 to 3600" },
   /* [migration] */

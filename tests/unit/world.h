@@ -21,8 +21,9 @@ typedef struct {
   GHashTable *tunnels;
   GHashTable *macs;
   GHashTable *asked;
-  GHashTable *answers, *sought, *waited, *settling;
+  GHashTable *answers, *sought, *waited, *settling, *held, *changed;
   VrDirect    direct;
+  gboolean    ordered;
 } World;
 
 static inline void
@@ -61,6 +62,8 @@ world_new (void)
   world->sought = g_hash_table_new (g_str_hash, g_str_equal);
   world->waited = g_hash_table_new (g_str_hash, g_str_equal);
   world->settling = g_hash_table_new (g_str_hash, g_str_equal);
+  world->held = g_hash_table_new (g_str_hash, g_str_equal);
+  world->changed = g_hash_table_new (g_str_hash, g_str_equal);
   world->direct = VR_DIRECT_BUILD;
   world_host (world, 1, "h2");
   world_host (world, 2, "h1");
@@ -80,6 +83,8 @@ world_free (World *world)
   g_hash_table_unref (world->sought);
   g_hash_table_unref (world->waited);
   g_hash_table_unref (world->settling);
+  g_hash_table_unref (world->held);
+  g_hash_table_unref (world->changed);
   g_free (world);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
@@ -130,7 +135,8 @@ world_facts (World *world, const char *self)
   g_hash_table_replace (world->macs, (gpointer) "br0", mac);
   return (VrFacts) { .self = self, .bridge = "br0", .book = world->book, .here = world->here, .tunnels = world->tunnels,
                      .macs = world->macs, .asked = world->asked, .direct = world->direct, .threshold = 10,
-                     .settling = world->settling, .queue_max = 20000, .answers = world->answers, .sought = world->sought, .waited = world->waited };
+                     .settling = world->settling, .queue_max = 20000, .answers = world->answers, .sought = world->sought, .waited = world->waited,
+                     .ordered = world->ordered, .held = world->held, .changed = world->changed };
 }
 
 static inline VrPlan *
