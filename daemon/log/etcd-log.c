@@ -409,6 +409,7 @@ start_list (VrEtcdLog *self, const char *from)
 {
   g_autofree char *end = vr_etcd_prefix_end (self->now), *body = NULL;
 
+  g_debug ("etcd: list %s", vr_etcd_endpoint (self->etcd));
   self->phase = VR_ETCD_LISTING;
   if (!from) {
     g_clear_pointer (&self->listed, g_ptr_array_unref);
@@ -593,6 +594,7 @@ start_watch (VrEtcdLog *self)
 {
   g_autofree char *body = vr_etcd_say_range (self->machine_key, NULL, 0, 0);
 
+  g_debug ("etcd: watch %s from %" G_GINT64_FORMAT, vr_etcd_endpoint (self->etcd), self->revision);
   self->phase = VR_ETCD_CATCHING;
   vr_etcd_call_async (self->etcd, "/v3/kv/range", body, self->deadline_ms, self->session, on_ready_to_watch, g_object_ref (self));
 }
@@ -621,7 +623,7 @@ vr_etcd_log_loaded (VrEtcdLog *self, GArray *known, GArray *waiting)
   VrLog *log = VR_LOG (self);
   guint64 last;
 
-  self->copy_has = known->len > 0;
+  self->copy_has = self->copy->known_size > 0; /* it may say that there is nothing */
   last = take_loaded (self, known);
   last = MAX (last, take_loaded (self, waiting));
   for (guint i = 0; i < waiting->len; i++)

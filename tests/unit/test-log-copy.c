@@ -179,13 +179,13 @@ test_compaction (Kept *k, gconstpointer data)
   g_autofree char *path = g_build_filename (k->dir, "known", NULL);
   struct stat st;
 
-  for (guint i = 0; i < 50; i++)
-    add (k, vr_log_copy_add_known, i * 100 + 1, i * 100 + 100); /* 5,000 records, more than 1 MiB */
+  for (guint i = 0; i < 100; i++)
+    add (k, vr_log_copy_add_known, i * 100 + 1, i * 100 + 100); /* 10,000 records, more than 2 MiB */
   g_assert_cmpint (stat (path, &st), ==, 0);
   g_assert_cmpint (st.st_size, <, 1200 * 1024);
   reopen (k, "h1", "m", "/p");
-  g_assert_cmpuint (k->known->len, <, 5000);
-  g_assert_cmpuint (g_array_index (k->known, VrEntry, k->known->len - 1).guest->epoch, ==, 5000);
+  g_assert_cmpuint (k->known->len, <, 10000);
+  g_assert_cmpuint (g_array_index (k->known, VrEntry, k->known->len - 1).guest->epoch, ==, 10000);
 }
 
 #define ADD(path, func) g_test_add ("/log-copy/" path, Kept, NULL, set_up, func, tear_down)
