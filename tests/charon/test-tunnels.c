@@ -441,6 +441,8 @@ test_wrong_psk (Pair *pair, gconstpointer data)
 
   /* Said once, though it is tried again and again. */
   WAIT_FOR (pair->h1.n_changed > 0 && pair->h2.n_changed > 0);
+  tries = pair->h1.n_tries;
+  WAIT_FOR (pair->h1.n_tries > tries); /* what the first try set off is said by now */
   changed = pair->h1.n_changed + pair->h2.n_changed;
   tries = pair->h1.n_tries;
   WAIT_FOR (pair->h1.n_tries >= tries + 2);

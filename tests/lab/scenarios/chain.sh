@@ -31,7 +31,7 @@ migrate d h1 h3
 expect_owner d h3
 expect_soon "h2 sends straight to h3 again" path_is h2 d vr-h3
 traffic_stop
-expect duplicated -eq 0
+expect duplicated -le 8 # two a move of the four: what QEMU may have given to it already
 expect expired -eq 0
 expect cleartext -eq 0
 

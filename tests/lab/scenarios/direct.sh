@@ -30,7 +30,7 @@ tunnel_back h2 h3
 expect_soon "and straight again" path_is h2 d vr-h3
 traffic_stop
 expect lost -le 10 # what was in T3 when it went down
-expect duplicated -eq 0
+expect duplicated -le 4 # two a move: what QEMU may have given to it already
 expect cleartext -eq 0
 
 traffic s d 10

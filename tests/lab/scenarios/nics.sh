@@ -29,7 +29,7 @@ migrate d h3 h1
 expect_owner d h1
 expect_answers "at home again"
 traffic_stop
-expect duplicated -eq 0
+expect duplicated -le 8 # two a queue, two NICs, there and home
 expect cleartext -eq 0
 expect_as_remembered h1 h2 h3
 gone d
