@@ -176,6 +176,8 @@ world_set_up (World *world, gconstpointer data)
   world->records = "[{'state': <'moved'>, " D "}]";
   world->counters = "[{'name': <'relay4 10.9.1.100'>, 'packets': <uint64 1234>, 'bytes': <uint64 9>}, "
                     "{'name': <'spoofed'>, 'packets': <uint64 7>, 'bytes': <uint64 8>}, "
+                    "{'name': <'sought4 10.9.3.7'>, 'packets': <uint64 3>, 'bytes': <uint64 4>}, "
+                    "{'name': <'arrived4 vr-h3 . 10.9.1.100'>, 'packets': <uint64 3>, 'bytes': <uint64 4>}, "
                     "{'name': <'unknown'>, 'packets': <uint64 0>, 'bytes': <uint64 0>}]";
 }
 
