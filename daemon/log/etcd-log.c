@@ -292,12 +292,13 @@ list_done (VrEtcdLog *self)
 {
   VrLog *log = VR_LOG (self);
   g_autoptr (GHashTable) before = g_steal_pointer (&self->standing);
-  gboolean went_back = self->revision > self->list_revision + 1, opened = vr_log_get_issued (log) != G_MAXUINT64;
+  gboolean went_back = self->highest > self->list_revision, opened = vr_log_get_issued (log) != G_MAXUINT64;
   guint64 last_seq;
 
   self->standing = vr_etcd_writer_standing_new ();
   g_ptr_array_sort (self->listed, compare_listed);
   note_listed (self);
+  self->highest = self->list_revision;
   self->revision = self->list_revision + 1;
   last_seq = vr_etcd_writer_last_seq (self);
   if (opened)
@@ -528,7 +529,7 @@ on_frame (const VrEtcdFrame *frame, gpointer data)
   g_autoptr (VrEtcdLog) self = g_object_ref (data);
 
   vr_etcd_log_set_timer (self, &self->renew, self->renew_ms, on_silence);
-  if (frame->created && frame->revision + 1 < self->revision) {
+  if (frame->created && frame->revision < self->highest) {
     g_clear_pointer (&self->watch, vr_etcd_watch_free);
     start_list (self, NULL); /* a member that lags, or a store that went back: the list tells, since it asks all members */
     return;
@@ -537,6 +538,7 @@ on_frame (const VrEtcdFrame *frame, gpointer data)
     const VrEtcdKv *kv = frame->kvs->pdata[i];
 
     self->revision = MAX (self->revision, kv->mod_revision + 1);
+    self->highest = MAX (self->highest, kv->mod_revision);
     take_event (self, kv);
   }
   if (vr_log_is_stopped (VR_LOG (self)))

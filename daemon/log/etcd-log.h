@@ -46,6 +46,7 @@ struct _VrEtcdLog {
   guint          backoff_ms;
   gint64         away_since_us;           /* wall clock; 0: it is there */
   gint64         revision;                /* of the next event to come; 0: not listed yet */
+  gint64         highest;                 /* revision that the store is known to have had */
   gint64         list_revision;
   gboolean       claimed;                 /* its machine key was in the list */
   GPtrArray     *listed;                  /* of Listed, see etcd-log.c */

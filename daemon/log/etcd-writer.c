@@ -405,6 +405,7 @@ on_sent (GObject *source, GAsyncResult *result, gpointer data)
   } else {
     const VrEtcdStanding *standing = standing_of (self, own, &key);
 
+    self->highest = MAX (self->highest, answer->revision);
     if (vr_etcd_entry_replaces (&own->entry, standing ? &standing->entry : NULL))
       vr_etcd_writer_found (self, key, answer->revision, &own->entry);
     sent (self);
