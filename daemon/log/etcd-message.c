@@ -348,6 +348,8 @@ load (JsonParser *parser, guint status, const char *json, gsize len, GError **er
   object = json_node_get_object (root);
   inner = member_object (object, "error"); /* in a stream the error is an object */
   words = inner ? member_text (inner, "message") : member_text (object, "error");
+  if (!words && status != 200) /* etcd 3.5 */
+    words = member_text (object, "message");
   if (words || inner) {
     JsonObject *says = inner ? inner : object;
     gint64 code = json_object_has_member (says, "grpc_code") ? member_int64 (says, "grpc_code") : member_int64 (says, "code");

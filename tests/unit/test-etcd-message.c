@@ -136,6 +136,7 @@ static const Refusal refusals[] = {
   { "no-user", 400, "{\"error\":\"etcdserver: user name is empty\",\"code\":3}", VR_ETCD_ERROR_LOGIN },
   { "token", 401, "{\"error\":\"etcdserver: invalid auth token\",\"code\":16}", VR_ETCD_ERROR_TOKEN },
   { "permission", 403, "{\"error\":\"etcdserver: permission denied\",\"code\":7}", VR_ETCD_ERROR_PERMISSION },
+  { "permission-3.5", 403, "{\"code\":7,\"message\":\"etcdserver: permission denied\",\"details\":[]}", VR_ETCD_ERROR_PERMISSION },
   { "compacted", 400, "{\"error\":\"etcdserver: mvcc: required revision has been compacted\",\"code\":11}", VR_ETCD_ERROR_COMPACTED },
   { "lease", 404, "{\"error\":\"etcdserver: requested lease not found\",\"code\":5}", VR_ETCD_ERROR_NO_LEASE },
   { "no-leader", 503, "{\"error\":\"etcdserver: no leader\",\"code\":14}", VR_ETCD_ERROR_NO_QUORUM },
