@@ -57,7 +57,8 @@ X
   chmod +x "$LAB_RUN/howto/bin/scp"
   for h in $(hosts); do
     cp "$LAB_DIR/packages/virt-relay.deb" "$LAB_RUN/$h/home/virt-relay_0.1.0_amd64.deb"
-    # Nothing can be downloaded here: what the package only recommends stays away.
+    # Nothing can be downloaded here: what is installed is the newest that apt knows of, and what is only recommended stays away.
+    rm -rf "$(root_of "$h")/var/lib/apt/lists"
     printf '%s\n' 'APT::Install-Recommends "false";' 'APT::Sandbox::User "root";' > "$(root_of "$h")/etc/apt/apt.conf.d/99lab"
   done
 }
@@ -69,7 +70,7 @@ howto_deliver() {
     [ -d "$LAB_RUN/howto/$h" ] || continue
     while IFS= read -r folder; do
       cp -p "$LAB_RUN/howto/$h$folder"/* "$(root_of "$h")$folder/" || not_ok "$h has no $folder to copy to"
-    done < <(cd "$LAB_RUN/howto/$h" && find . -type f -printf '%h\n' | sort -u | cut -c2-)
+    done < <(cd "$LAB_RUN/howto/$h" && find . -type f -printf '%h\n' | sort -u | sed 's,^.,,')
     rm -r "$LAB_RUN/howto/$h"
   done
 }
