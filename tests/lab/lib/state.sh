@@ -64,6 +64,11 @@ came_back() { grep "guest $2: .* sent after it" "$LAB_RUN/$1/log/virt-relayd.out
 # path_is H GUEST INTERFACE: that is how H's daemon sends to it
 path_is() { [ "$(on "$1" virt-relay guests --json | jq -r --arg g "$2" '.[] | select(.name == $g) | .path // "none"')" = "$3" ]; }
 
+# paths_are H GUEST DEV: H's kernel leads to it by DEV, in both families
+paths_are() {
+  on "$1" ip -4 route show table 30321 | grep -q "^$(addr "$2") dev $3 " && on "$1" ip -6 route show table 30321 | grep -q "^$(addr6 "$2") dev $3 "
+}
+
 # at_least MEASURE N
 at_least() { compare "$(measure "$1")" -ge "$2"; }
 

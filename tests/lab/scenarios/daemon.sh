@@ -5,7 +5,8 @@ migrate d h1 h3
 expect_owner d h3
 expect_soon "h1 holds the relay" reaches s d
 traffic s d 50
-expect_soon "h2 sends straight" path_is h2 d vr-h3
+traffic6 s d 50
+expect_soon "h2 sends straight" paths_are h2 d vr-h3
 traffic_stop
 remember h1 h2 h3
 traffic s d 50
