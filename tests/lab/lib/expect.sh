@@ -22,12 +22,12 @@ measure() {
 }
 cut_field() { command cut -d: -f"$1" <<< "$2"; }
 
-# packets that circled until the hosts dropped them: what they told senders of it
+# packets that circled until the hosts dropped them (watch_for_circles)
 expired() {
   local h
   for h in $(hosts); do
-    on "$h" nstat -asz IcmpOutTimeExcds Icmp6OutTimeExcds
-  done | awk '$1 ~ /TimeExcds/ {sum += $2} END {print sum + 0}'
+    on "$h" nft list table inet lab-circles
+  done | awk '/counter packets/ {for (i = 1; i < NF; i++) if ($i == "packets") sum += $(i + 1)} END {print sum + 0}'
 }
 
 compare() { # VALUE OPERATOR NUMBER, with the operators of test and decimal numbers

@@ -101,6 +101,7 @@ link set br0 up
 address add 10.9.$n.1/24 dev br0
 address add fd00:9:$n::1/64 dev br0 nodad
 X
+  watch_for_circles "$h"
   neighbour_up "$h"
   if [ "$1" = packages ]; then
     systemd_wait "$h"
@@ -130,6 +131,20 @@ start_services() {
   start_dbus "$h"
   start_charon "$h"
   start_libvirtd "$h"
+}
+
+# What comes for a guest with one hop left has circled; but for the markers of a path that changes, which are sent so.
+watch_for_circles() {
+  on "$1" nft -f - << X
+table inet lab-circles {
+  chain prerouting {
+    type filter hook prerouting priority -300
+    udp dport 33434 accept
+    ip daddr 10.9.0.0/16 ip ttl 1 counter
+    ip6 daddr fd00:9::/32 ip6 hoplimit 1 counter
+  }
+}
+X
 }
 
 # The neighbour nN on hN's bridge; on h2 it is also called s.
