@@ -276,7 +276,9 @@ vr_check_mtu (const VrPatient *patient, GPtrArray *findings)
   g_autofree char *own_underlay = me != NULL ? first_ipv4 (me, "underlay") : NULL;
   int mtu = atoi (text);
   guint before = findings->len;
-  if (g_find_program_in_path ("ping") == NULL && patient->run == vr_run_program)
+  g_autofree char *ping = g_find_program_in_path ("ping");
+
+  if (ping == NULL && patient->run == vr_run_program)
     {
       vr_found (findings, "mtu", VR_CHECK_WARNING, "apt install iputils-ping", "not tried: there is no ping");
       return;
