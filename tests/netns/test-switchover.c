@@ -64,6 +64,8 @@ setup_of (const char *pid_file, const char *tunnel, gsize copies, gsize kept)
 static void
 world_open (World *world, guint queues)
 {
+  /* The kernel's own reports of multicast groups would be frames to the guest too. */
+  sh ("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
   world->qemu = standin_start ("tap0", queues, TRUE, PID_FILE, NULL, NULL);
   world->tunnel = tap_open ("vr-h3", 0);
   sh ("ip link set vr-h3 arp off txqueuelen 4000; ip link set tap0 txqueuelen 1000");
