@@ -25,7 +25,7 @@
 enum {
   SLOT_SIZE = 2048,
   BLOCK_SIZE = 64 * 1024,
-  KEPT_SHARE = 4,              /* of the slots one in so many holds what is past; the others wait for what comes before the next trim */
+  KEPT_SHARE = 4,              /* of the memory one part in so many holds what is past; the others wait for what comes before the next trim */
   LARGE_MAX = 64 * 1024 + 512, /* the largest frame there is */
 };
 
@@ -34,9 +34,10 @@ struct _VrCopies {
   guint8  *ring;
   gsize    size;
   guint    slots, tail, ready; /* ready: of those from `tail` on, known to be ours */
+  guint    taken;              /* of those from `tail` on: nothing of them is in the receive queue any more */
   guint    link_len;
   guint8  *large;              /* the large frame that was taken last */
-  gboolean large_taken;        /* the tail's large frame is no longer in the receive queue */
+  gsize    large_bytes, large_room; /* in the receive queue now, and what it can hold */
   guint64  lost, dropped;
   gboolean trimmed;
 };
@@ -54,6 +55,20 @@ vr_copies_free (VrCopies *copies)
   g_free (copies);
 }
 
+static struct tpacket2_hdr *
+slot_of (VrCopies *copies, guint number)
+{
+  return (gpointer) (copies->ring + (gsize) ((copies->tail + number) % copies->slots) * SLOT_SIZE);
+}
+
+/* The first write to each page takes microseconds, and MAP_POPULATE spares no shared one: better now than in a switchover. */
+static void
+touch (VrCopies *copies)
+{
+  for (guint i = 0; i < copies->slots; i++)
+    __atomic_store_n (&slot_of (copies, i)->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELAXED); /* as it is: nothing is received yet */
+}
+
 static gboolean
 set_up_ring (VrCopies *copies, gsize memory)
 {
@@ -63,6 +78,7 @@ set_up_ring (VrCopies *copies, gsize memory)
   request.tp_block_nr = MAX (memory, VR_COPIES_MEMORY_MIN) / BLOCK_SIZE;
   request.tp_frame_nr = request.tp_block_nr * (BLOCK_SIZE / SLOT_SIZE);
   copies->slots = request.tp_frame_nr;
+  copies->large_room = 2 * (gsize) large; /* as the kernel takes it */
   copies->size = (gsize) request.tp_block_nr * BLOCK_SIZE;
   if (setsockopt (copies->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) < 0
       || setsockopt (copies->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) < 0
@@ -74,6 +90,8 @@ set_up_ring (VrCopies *copies, gsize memory)
   copies->ring = mmap (NULL, copies->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, copies->fd, 0);
   if (copies->ring == MAP_FAILED)
     copies->ring = NULL;
+  if (copies->ring != NULL)
+    touch (copies);
   return copies->ring != NULL;
 }
 
@@ -114,18 +132,25 @@ vr_copies_new (const char *dev, VrAddresses *addresses, int queue, gboolean and_
   return NULL;
 }
 
-static struct tpacket2_hdr *
-slot_of (VrCopies *copies, guint number)
+static gboolean
+has_large (const struct tpacket2_hdr *slot)
 {
-  return (gpointer) (copies->ring + (gsize) ((copies->tail + number) % copies->slots) * SLOT_SIZE);
+  return (slot->tp_status & TP_STATUS_COPY) != 0;
 }
 
 guint
 vr_copies_count (VrCopies *copies)
 {
-  while (copies->ready < copies->slots
-         && (__atomic_load_n (&slot_of (copies, copies->ready)->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
-    copies->ready++;
+  while (copies->ready < copies->slots)
+    {
+      const struct tpacket2_hdr *slot = slot_of (copies, copies->ready);
+
+      if ((__atomic_load_n (&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0)
+        break;
+      if (has_large (slot))
+        copies->large_bytes += slot->tp_len;
+      copies->ready++;
+    }
   return copies->ready;
 }
 
@@ -138,61 +163,74 @@ vr_copies_peek (VrCopies *copies, guint number, VrCopy *copy)
   memcpy (&copy->header, copy->frame - sizeof copy->header, sizeof copy->header);
   copy->len = slot->tp_len;
   copy->there = slot->tp_snaplen;
+  copy->whole = slot->tp_snaplen == slot->tp_len || has_large (slot);
   copy->time_ns = slot->tp_sec * G_GINT64_CONSTANT (1000000000) + slot->tp_nsec;
 }
 
-/* The large frame of the tail's out of the receive queue: its size, or -1. */
+/* The next large frame out of the receive queue, into so many bytes: its size there, or -1. */
 static gssize
-receive_large (VrCopies *copies, struct virtio_net_hdr *header)
+receive_large (VrCopies *copies, struct virtio_net_hdr *header, gsize room)
 {
-  struct iovec  parts[2] = { { header, sizeof *header }, { copies->large, LARGE_MAX } };
+  struct iovec  parts[2] = { { header, sizeof *header }, { copies->large, room } };
   struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
   gssize        got;
 
   do
     got = recvmsg (copies->fd, &message, MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
-  copies->large_taken = TRUE;
   return got < (gssize) sizeof *header ? -1 : got - (gssize) sizeof *header;
-}
-
-static gboolean
-has_large (const struct tpacket2_hdr *slot)
-{
-  return (slot->tp_status & TP_STATUS_COPY) != 0;
 }
 
 gboolean
 vr_copies_take (VrCopies *copies, VrCopy *copy)
 {
-  const struct tpacket2_hdr *slot = slot_of (copies, 0);
+  const struct tpacket2_hdr *slot = slot_of (copies, copies->taken);
   gssize                     got;
 
-  vr_copies_peek (copies, 0, copy);
-  if (copy->len <= copy->there)
-    return TRUE;
-  if (!has_large (slot) || copies->large_taken)
+  vr_copies_peek (copies, copies->taken++, copy);
+  if (!has_large (slot))
+    return copy->len <= copy->there;
+  copies->large_bytes -= slot->tp_len;
+  got = receive_large (copies, &copy->header, LARGE_MAX);
+  if (got != (gssize) copy->len)
     return FALSE;
-  got = receive_large (copies, &copy->header);
   copy->frame = copies->large;
-  copy->there = MAX (got, 0);
-  return copy->there == copy->len;
+  copy->there = copy->len;
+  return TRUE;
+}
+
+void
+vr_copies_pass (VrCopies *copies, guint count)
+{
+  struct virtio_net_hdr unused;
+
+  for (; count > 0 && copies->taken < copies->ready; count--)
+    {
+      const struct tpacket2_hdr *slot = slot_of (copies, copies->taken++);
+
+      if (!has_large (slot))
+        continue;
+      copies->large_bytes -= slot->tp_len;
+      receive_large (copies, &unused, 0);
+    }
+}
+
+guint
+vr_copies_taken (VrCopies *copies)
+{
+  return copies->taken;
 }
 
 void
 vr_copies_drop (VrCopies *copies, guint count)
 {
-  struct virtio_net_hdr unused;
-
   for (; count > 0 && copies->ready > 0; count--)
     {
-      struct tpacket2_hdr *slot = slot_of (copies, 0);
-
-      if (has_large (slot) && !copies->large_taken)
-        receive_large (copies, &unused);
-      copies->large_taken = FALSE;
-      __atomic_store_n (&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+      if (copies->taken == 0)
+        vr_copies_pass (copies, 1);
+      __atomic_store_n (&slot_of (copies, 0)->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
       copies->tail = (copies->tail + 1) % copies->slots;
+      copies->taken--;
       copies->ready--;
       copies->dropped++;
     }
@@ -203,10 +241,18 @@ vr_copies_trim (VrCopies *copies)
 {
   guint count = vr_copies_count (copies);
 
-  if (count <= copies->slots / KEPT_SHARE)
-    return;
-  copies->trimmed = TRUE;
-  vr_copies_drop (copies, count - copies->slots / KEPT_SHARE);
+  for (; count > copies->slots / KEPT_SHARE || copies->large_bytes > copies->large_room / KEPT_SHARE; count--)
+    {
+      copies->trimmed = TRUE;
+      vr_copies_drop (copies, 1);
+    }
+}
+
+void
+vr_copies_make_room (VrCopies *copies)
+{
+  if (vr_copies_count (copies) > copies->slots / 2)
+    vr_copies_drop (copies, copies->taken);
 }
 
 guint64
@@ -224,6 +270,12 @@ guint64
 vr_copies_seen (VrCopies *copies)
 {
   return copies->dropped + vr_copies_count (copies);
+}
+
+guint64
+vr_copies_dropped (VrCopies *copies)
+{
+  return copies->dropped;
 }
 
 gboolean

@@ -19,6 +19,7 @@ typedef struct {
   const guint8         *frame;    /* with its link header, if the interface has any */
   gsize                 len;      /* of the frame; larger than `there` if only its beginning is seen so far */
   gsize                 there;
+  gboolean              whole;    /* all of it can be taken; FALSE: the rest of a large frame found no room */
   gint64                time_ns;  /* wall clock */
 } VrCopy;
 
@@ -32,13 +33,20 @@ void      vr_copies_free (VrCopies *copies); /* NULL is fine */
 
 guint   vr_copies_count (VrCopies *copies); /* that there are now; more may come at any time */
 void    vr_copies_peek (VrCopies *copies, guint number, VrCopy *copy); /* number < the last count; valid until it is dropped */
-/* The oldest, whole; valid until it is dropped. FALSE: the rest of a large frame found no room. */
+/*
+ * The oldest that was not taken, nor passed over, yet, whole; it must be there. What was taken stays, to be looked at, until it is dropped; but of a large
+ * frame only its beginning, once the next one is taken. FALSE: only its beginning is there.
+ */
 gboolean vr_copies_take (VrCopies *copies, VrCopy *copy);
+void    vr_copies_pass (VrCopies *copies, guint count); /* over so many, as if they were taken; writes to no memory of theirs */
+guint   vr_copies_taken (VrCopies *copies);             /* how many that are there were taken or passed over: the oldest */
 void    vr_copies_drop (VrCopies *copies, guint count); /* the oldest ones; at most the last count */
 void    vr_copies_trim (VrCopies *copies); /* drops the oldest ones while the memory is more than a quarter full */
+void    vr_copies_make_room (VrCopies *copies); /* drops what was taken, if the memory is more than half full */
 
 guint64 vr_copies_lost (VrCopies *copies);   /* that found no room, ever */
 guint64 vr_copies_seen (VrCopies *copies);   /* that were dropped or are still there */
+guint64 vr_copies_dropped (VrCopies *copies);
 gboolean vr_copies_trimmed (VrCopies *copies); /* was anything ever trimmed? If not, what is not here is older than the copies */
 gsize   vr_copies_memory (VrCopies *copies); /* bytes set aside */
 guint   vr_copies_link_len (VrCopies *copies); /* bytes of the interface's link header */

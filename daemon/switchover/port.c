@@ -5,56 +5,48 @@
  * Which is that? What is left in a queue of the tap when QEMU has stopped was not given. But QEMU itself takes up to two frames off each queue
  * around a stop, and keeps or drops them: one while it waits for the CPUs, before the time that it says it stopped, and one after. They are the
  * two directly before the first that is left. So the tap is read until it is empty, and what was read says where among the copies, which are of
- * everything, to begin: two before the first that was read, if they are not older than AROUND_STOP. From there on the copies are sent,
- * because they have what QEMU swallowed in between, too. At worst two frames a queue arrive twice.
+ * everything, to begin: two before the first that was read, if they are not much older. From there on the copies are sent,
+ * because they have what QEMU swallowed in between, too. At worst two frames a queue arrive twice. (lane.c)
  *
  * A tap with several queues has a lane of copies for each (the kernel's choice of the queue is in the socket's filter), because "directly
  * before" holds within a queue. Lanes are sent in the order of time. A queue's lane is found by its frames.
  *
  * Nothing was left in a queue: then only the last two of its lane can have been swallowed.
  *
- * The copies may have holes, when the memory was full. What was read from the queue and has no copy is then sent itself. What was read and is
+ * The copies may have holes, when the memory was full. What was read from the queue and has no copy is then sent itself; so copies stay after they
+ * were sent, because a frame may get to the tap, and be read, a pass later than its copy. What was read and is
  * older than all copies, while nothing was ever lost or trimmed, was in the tap before the migration was heard of (the guest was paused): it is
  * not sent.
  *
- * Without QEMU's queues there are the copies alone: from MARGIN before the stop on.
+ * Without QEMU's queues there are the copies alone: from some milliseconds before the stop on.
  */
 #include "port.h"
 
-#include "copies.h"
+#include "lane.h"
 #include "queues.h"
+#include "tap-queue.h"
 
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#define AROUND_STOP_NS (50 * G_GINT64_CONSTANT (1000000))
-#define MARGIN_NS (5 * G_GINT64_CONSTANT (1000000))
 
 enum {
-  SWALLOWED = 2,             /* frames a queue */
   MAX_LANES = 16,            /* more queues share the last one */
   ARENA = 2 * 1024 * 1024,   /* bytes of frames read in one pass */
   MAX_DRAINED = 4096,        /* frames, likewise */
 };
 
+typedef enum { COPIED, BEFORE_COPIES, AFTER_COPIES } Uncopied;
+
 typedef struct {
   guint32 offset, len;       /* in the arena, from the Ethernet header on */
   guint16 queue;
   gboolean to_guest;
+  Uncopied uncopied;
+  guint    count;            /* of frames to the guest that were read from that queue from here on, this one among them */
   struct virtio_net_hdr header;
 } Drained;
-
-typedef struct {
-  VrCopies *copies;
-  guint     before, after;   /* how many there were before and after the tap was read */
-  guint     start;           /* the first to be sent */
-  gboolean  found;
-} Lane;
 
 struct _VrPort {
   VrSwitchoverNic counts;
@@ -63,12 +55,13 @@ struct _VrPort {
   VrOutlet       *into_tap;  /* NULL: packet sockets cannot be had */
   int             tap_index;
   VrQueues       *queues;    /* NULL: they cannot be had, or were let go */
-  Lane            lanes[MAX_LANES];
+  VrLane            lanes[MAX_LANES];
   guint           n_lanes;
   guint8         *arena;
   gsize           used;
   Drained        *drained;
   guint           n_drained;
+  gboolean        full;      /* there was no room for all that is in the tap */
   gboolean        begun;
   gint64          since_ns;
   struct ethhdr   link;      /* of what is pushed into the tap */
@@ -140,8 +133,8 @@ vr_port_arm (const char *tap, const char *mac, const char *gateway_mac, const ch
       vr_port_let_go (port);
       return port;
     }
-  port->arena = g_malloc0 (ARENA);
-  port->drained = g_new0 (Drained, MAX_DRAINED);
+  port->arena = memset (g_malloc (ARENA), 0xff, ARENA); /* written to: a page that is touched for the first time costs microseconds */
+  port->drained = memset (g_new (Drained, MAX_DRAINED), 0xff, MAX_DRAINED * sizeof (Drained));
   return port;
 }
 
@@ -213,71 +206,44 @@ keep_drained (VrPort *port, guint queue, const guint8 *read, gsize len)
   port->n_drained++;
 }
 
+static void
+drain_queue (VrPort *port, guint queue)
+{
+  guint first = port->n_drained, count = 0;
+
+  while (!port->full)
+    {
+      gssize got = vr_queues_read (port->queues, queue, port->arena + port->used, VR_FRAME_MAX);
+
+      if (got < 0)
+        break;
+      keep_drained (port, queue, port->arena + port->used, got);
+      port->full = port->n_drained == MAX_DRAINED || port->used + VR_FRAME_MAX > ARENA;
+    }
+  for (guint i = port->n_drained; i > first; i--)
+    port->drained[i - 1].count = count += port->drained[i - 1].to_guest;
+}
+
 /* What finds no room stays in the tap, for the next pass; it has copies all the same. */
 static void
 drain (VrPort *port)
 {
   port->used = port->n_drained = 0;
+  port->full = FALSE;
   for (guint queue = 0; port->queues != NULL && queue < vr_queues_count (port->queues); queue++)
-    while (port->n_drained < MAX_DRAINED && port->used + VR_FRAME_MAX <= ARENA)
-      {
-        gssize got = vr_queues_read (port->queues, queue, port->arena + port->used, VR_FRAME_MAX);
-
-        if (got < 0)
-          break;
-        keep_drained (port, queue, port->arena + port->used, got);
-      }
+    drain_queue (port, queue);
 }
 
 /* ---- comparing it with the copies ---- */
 
-static gboolean
-is_copy_of (Lane *lane, guint number, const guint8 *frame, gsize len)
-{
-  VrCopy copy;
-
-  vr_copies_peek (lane->copies, number, &copy);
-  return copy.len == len && memcmp (copy.frame, frame, MIN (len, copy.there)) == 0;
-}
-
-/*
- * Where the lane has that frame, which is followed by others: `count` were read, it among them. Frames may be alike to the last bit: so where
- * it must be by their number is looked at first, and the first that fits is taken. -1: nowhere.
- */
 static int
-find (Lane *lane, const guint8 *frame, gsize len, guint count)
-{
-  int highest = (int) lane->after - (int) count, lowest = MAX ((int) lane->before - (int) count - SWALLOWED, 0);
-
-  for (int i = lowest; i <= highest; i++)
-    if (is_copy_of (lane, i, frame, len))
-      return i;
-  for (int i = (int) lane->after - 1; i >= 0; i--)
-    if (is_copy_of (lane, i, frame, len))
-      return i;
-  return -1;
-}
-
-static guint
-drained_from (VrPort *port, guint first)
-{
-  guint count = 0;
-
-  for (guint i = first; i < port->n_drained; i++)
-    if (port->drained[i].to_guest && port->drained[i].queue == port->drained[first].queue)
-      count++;
-  return count;
-}
-
-static int
-find_anywhere (VrPort *port, guint number, Lane **lane)
+find_anywhere (VrPort *port, guint number, VrLane **lane)
 {
   const Drained *drained = &port->drained[number];
-  guint          count = drained_from (port, number);
 
   for (guint i = 0; i < port->n_lanes; i++)
     {
-      int at = find (&port->lanes[i], port->arena + drained->offset, drained->len, count);
+      int at = vr_lane_find (&port->lanes[i], port->arena + drained->offset, drained->len, drained->count);
 
       *lane = &port->lanes[i];
       if (at >= 0)
@@ -292,8 +258,8 @@ find_first_left (VrPort *port)
 {
   for (guint i = 0; i < port->n_drained; i++)
     {
-      Lane *lane;
-      int   at;
+      VrLane *lane;
+      int     at;
 
       if (!port->drained[i].to_guest)
         continue;
@@ -309,61 +275,29 @@ find_first_left (VrPort *port)
 }
 
 static void
-step_back (VrPort *port, Lane *lane)
-{
-  VrCopy copy;
-
-  for (guint i = 0; i < SWALLOWED && lane->start > 0; i++)
-    {
-      vr_copies_peek (lane->copies, lane->start - 1, &copy);
-      if (copy.time_ns < port->since_ns - AROUND_STOP_NS)
-        return;
-      lane->start--;
-      port->counts.swallowed++;
-    }
-}
-
-/* Without queues: by time alone. What is older than the stop may well have been given to the guest. */
-static void
-start_by_time (VrPort *port, Lane *lane)
-{
-  VrCopy copy;
-
-  for (lane->start = lane->after; lane->start > 0; lane->start--)
-    {
-      vr_copies_peek (lane->copies, lane->start - 1, &copy);
-      if (copy.time_ns < port->since_ns - MARGIN_NS)
-        return;
-      if (copy.time_ns < port->since_ns)
-        port->counts.swallowed++;
-    }
-}
-
-static void
 find_start (VrPort *port)
 {
   if (port->queues != NULL)
     find_first_left (port);
   for (guint i = 0; i < port->n_lanes; i++)
     {
-      Lane *lane = &port->lanes[i];
+      VrLane *lane = &port->lanes[i];
 
-      if (port->queues == NULL)
-        start_by_time (port, lane);
-      else
-        {
-          if (!lane->found) /* nothing was left when it was read: what came since then is not the guest's */
-            lane->start = lane->before;
-          step_back (port, lane);
-        }
-      vr_copies_drop (lane->copies, lane->start);
-      port->counts.delivered += vr_copies_seen (lane->copies) - vr_copies_count (lane->copies);
-      lane->after -= lane->start;
-      lane->before -= MIN (lane->before, lane->start);
+      port->counts.swallowed += port->queues != NULL ? vr_lane_step_back (lane, port->since_ns) : vr_lane_start_by_time (lane, port->since_ns);
+      vr_copies_pass (lane->copies, lane->start);
+      port->counts.delivered += vr_copies_dropped (lane->copies) + lane->start;
     }
 }
 
 /* ---- sending ---- */
+
+static void
+count_not_sent (VrPort *port, int failure)
+{
+  port->counts.not_sent++;
+  if (port->counts.not_sent_errno == 0)
+    port->counts.not_sent_errno = failure;
+}
 
 static void
 send_on (VrPort *port, const struct virtio_net_hdr *header, const guint8 *frame, gsize len)
@@ -378,9 +312,7 @@ send_on (VrPort *port, const struct virtio_net_hdr *header, const guint8 *frame,
   failure = vr_outlet_send_packet (port->tunnel, &moved, frame + ETH_HLEN, len - ETH_HLEN);
   if (failure != 0)
     {
-      port->counts.not_sent++;
-      if (port->counts.not_sent_errno == 0)
-        port->counts.not_sent_errno = failure;
+      count_not_sent (port, failure);
       return;
     }
   port->counts.resent++;
@@ -399,20 +331,43 @@ has_holes (VrPort *port)
   return holes;
 }
 
-/* Frames that were read and have no copy, although they may be of this migration's time. */
+/*
+ * Frames that were read and have no copy, although they may be of this migration's time. The memory for copies was full for the latest, or the
+ * oldest were trimmed: so what was read before one that has a copy goes before the copies, and the others after them.
+ */
+static void
+find_uncopied (VrPort *port)
+{
+  gboolean found = FALSE;
+
+  if (port->n_drained == 0 || !has_holes (port))
+    return;
+  for (guint i = 0; i < port->n_drained; i++)
+    {
+      Drained *drained = &port->drained[i];
+      VrLane  *lane;
+
+      if (i > 0 && drained->queue != drained[-1].queue)
+        found = FALSE;
+      if (!drained->to_guest)
+        continue;
+      if (find_anywhere (port, i, &lane) >= 0)
+        found = TRUE;
+      else
+        drained->uncopied = found ? AFTER_COPIES : BEFORE_COPIES;
+    }
+}
+
 static guint
-send_uncopied (VrPort *port)
+send_uncopied (VrPort *port, Uncopied which)
 {
   guint sent = 0;
 
-  if (port->n_drained == 0 || !has_holes (port))
-    return 0;
   for (guint i = 0; i < port->n_drained; i++)
     {
       const Drained *drained = &port->drained[i];
-      Lane          *lane;
 
-      if (!drained->to_guest || find_anywhere (port, i, &lane) >= 0)
+      if (drained->uncopied != which)
         continue;
       send_on (port, &drained->header, port->arena + drained->offset, drained->len);
       sent++;
@@ -420,19 +375,21 @@ send_uncopied (VrPort *port)
   return sent;
 }
 
-static Lane *
+static VrLane *
 earliest (VrPort *port)
 {
-  Lane  *first = NULL;
+  VrLane  *first = NULL;
   gint64 first_ns = 0;
 
   for (guint i = 0; i < port->n_lanes; i++)
     {
       VrCopy copy;
 
-      if (port->lanes[i].after == 0)
+      guint  next = vr_copies_taken (port->lanes[i].copies);
+
+      if (next == port->lanes[i].after)
         continue;
-      vr_copies_peek (port->lanes[i].copies, 0, &copy);
+      vr_copies_peek (port->lanes[i].copies, next, &copy);
       if (first != NULL && copy.time_ns >= first_ns)
         continue;
       first = &port->lanes[i];
@@ -441,31 +398,52 @@ earliest (VrPort *port)
   return first;
 }
 
+/* A large frame of which only the beginning was copied is whole where it was read; NULL: it was not. */
+static const Drained *
+drained_of (VrPort *port, const VrCopy *copy)
+{
+  for (guint i = 0; i < port->n_drained; i++)
+    if (port->drained[i].len == copy->len && memcmp (port->arena + port->drained[i].offset, copy->frame, copy->there) == 0)
+      return &port->drained[i];
+  return NULL;
+}
+
+static void
+send_copy (VrPort *port, const VrCopy *copy, gboolean whole)
+{
+  const Drained *drained = whole ? NULL : drained_of (port, copy);
+
+  if (whole)
+    send_on (port, &copy->header, copy->frame, copy->len);
+  else if (drained != NULL)
+    send_on (port, &drained->header, port->arena + drained->offset, drained->len);
+  else
+    count_not_sent (port, ENOMEM);
+}
+
 static guint
 send_copies (VrPort *port)
 {
-  guint sent = 0;
-  Lane *lane;
+  guint   sent = 0;
+  VrLane *lane;
 
   while ((lane = earliest (port)) != NULL)
     {
       VrCopy   copy;
-      gboolean whole = vr_copies_take (lane->copies, &copy);
+      gboolean whole;
+
+      vr_copies_peek (lane->copies, vr_copies_taken (lane->copies), &copy);
+      if (!copy.whole && port->full && drained_of (port, &copy) == NULL)
+        return MAX (sent, 1); /* it will be read in the next pass */
+      whole = vr_copies_take (lane->copies, &copy);
 
       if (!is_to_guest (port, copy.frame, copy.there)) /* broadcast, or past what the filter can tell */
-        port->counts.drained_other++;
-      else if (whole)
         {
-          send_on (port, &copy.header, copy.frame, copy.len);
-          sent++;
+          port->counts.drained_other++;
+          continue;
         }
-      else
-        {
-          port->counts.not_sent++;
-          port->counts.not_sent_errno = port->counts.not_sent_errno != 0 ? port->counts.not_sent_errno : ENOMEM;
-        }
-      vr_copies_drop (lane->copies, 1);
-      lane->after--;
+      send_copy (port, &copy, whole);
+      sent++;
     }
   return sent;
 }
@@ -479,17 +457,25 @@ vr_port_begin (VrPort *port, gint64 stop_ns)
 guint
 vr_port_pass (VrPort *port)
 {
+  guint sent;
+
   if (port->n_lanes == 0)
     return 0;
   for (guint i = 0; i < port->n_lanes; i++)
-    port->lanes[i].before = vr_copies_count (port->lanes[i].copies);
+    {
+      vr_copies_make_room (port->lanes[i].copies);
+      port->lanes[i].before = vr_copies_count (port->lanes[i].copies);
+    }
   drain (port);
   for (guint i = 0; i < port->n_lanes; i++)
     port->lanes[i].after = vr_copies_count (port->lanes[i].copies);
   if (!port->begun)
     find_start (port);
   port->begun = TRUE;
-  return send_uncopied (port) + send_copies (port);
+  find_uncopied (port);
+  sent = send_uncopied (port, BEFORE_COPIES);
+  sent += send_copies (port);
+  return sent + send_uncopied (port, AFTER_COPIES);
 }
 
 /* ---- and back ---- */
@@ -515,51 +501,10 @@ vr_port_push (VrPort *port, const struct virtio_net_hdr *header, const guint8 *p
   return failure;
 }
 
-/* A tap's queue that is longer than it was. */
-typedef struct {
-  char tap[IFNAMSIZ];
-  int  index, length, lengthened;
-} Longer;
-
-/* Asks for, or sets, the queue's length of the interface of that name; -1: there is none. */
-static int
-queue_length (const char *tap, unsigned long request, int length)
-{
-  struct ifreq asked = { 0 };
-  int          control = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), failed;
-
-  g_strlcpy (asked.ifr_name, tap, sizeof asked.ifr_name);
-  asked.ifr_qlen = length;
-  failed = control < 0 ? -1 : ioctl (control, request, &asked);
-  if (control >= 0)
-    close (control);
-  return failed < 0 ? -1 : asked.ifr_qlen;
-}
-
-static gboolean
-on_restore (gpointer data)
-{
-  const Longer *longer = data; /* freed with the source */
-
-  if ((int) if_nametoindex (longer->tap) == longer->index && queue_length (longer->tap, SIOCGIFTXQLEN, 0) == longer->lengthened)
-    queue_length (longer->tap, SIOCSIFTXQLEN, longer->length);
-  return G_SOURCE_REMOVE;
-}
-
 void
 vr_port_lengthen (VrPort *port, guint packets, guint ms)
 {
-  int     length = queue_length (port->counts.tap, SIOCGIFTXQLEN, 0);
-  Longer *longer;
-
-  if (length < 0 || length >= (int) packets || queue_length (port->counts.tap, SIOCSIFTXQLEN, (int) packets) < 0)
-    return;
-  longer = g_new0 (Longer, 1);
-  g_strlcpy (longer->tap, port->counts.tap, sizeof longer->tap);
-  longer->index = port->tap_index;
-  longer->length = length;
-  longer->lengthened = (int) packets;
-  g_timeout_add_full (G_PRIORITY_DEFAULT, ms, on_restore, longer, g_free);
+  vr_tap_queue_lengthen (port->counts.tap, port->tap_index, packets, ms);
 }
 
 const VrSwitchoverNic *

@@ -15,6 +15,8 @@
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -209,6 +211,13 @@ has_let_go (gpointer data)
   return counts.let_go_ns != 0;
 }
 
+/* Long enough that what came before is not taken for what QEMU swallowed around a stop. */
+static void
+let_it_grow_old (void)
+{
+  g_usleep (100 * 1000);
+}
+
 /* Long before the frames of a test: none of them is older than what QEMU may have swallowed. Long after: all are. */
 #define LONG_BEFORE(STOP) ((STOP) - 1000 * G_USEC_PER_SEC)
 #define LONG_AFTER(STOP) ((STOP) + 1000 * G_USEC_PER_SEC)
@@ -223,6 +232,7 @@ test_queued (void)
 
   world_new (&world);
   deliver (&world, "1 2 3");
+  let_it_grow_old ();
   stop = standin_stop (world.qemu, FALSE);
   put_texts (&world, "4 5 6");
   run_at (&world, LONG_AFTER (stop));
@@ -258,6 +268,29 @@ test_swallowed (void)
   g_assert_cmpuint (counts_of (&world).drained, ==, 2);
   g_assert_cmpuint (counts_of (&world).swallowed, ==, 2);
   g_assert_cmpuint (counts_of (&world).delivered, ==, 3);
+  world_end (&world);
+}
+
+/* The guest was slow and its queue long: what was swallowed is as old as what is left, and older than the stop. */
+static void
+test_backlog (void)
+{
+  World world;
+  gint64 stop;
+
+  world_new (&world);
+  deliver (&world, "1 2 3");
+  let_it_grow_old ();
+  standin_begin_to_stop (world.qemu);
+  put_text (&world, "4");
+  standin_expect_swallowed (world.qemu, 1);
+  stop = standin_stop (world.qemu, TRUE);
+  put_text (&world, "5");
+  standin_expect_swallowed (world.qemu, 2);
+  put_texts (&world, "6 7");
+  run_at (&world, LONG_AFTER (stop));
+  expect_out (&world, "4 5 6 7");
+  g_assert_cmpuint (counts_of (&world).swallowed, ==, 2);
   world_end (&world);
 }
 
@@ -363,6 +396,101 @@ test_gso (void)
           g_assert_cmpuint (got[len - 1], ==, i - 1);
       }
   g_assert_cmpuint (counts_of (&world).gso, ==, 2);
+  world_end (&world);
+}
+
+static gboolean
+has_passed (gpointer data)
+{
+  return g_get_monotonic_time () >= *(gint64 *) data;
+}
+
+static void
+put_large (World *world, guint frames)
+{
+  g_autoptr (Frame) large = frame_tcp (PEER, GUEST, 40, 1000);
+
+  for (guint i = 0; i < frames; i++)
+    {
+      large->data[ETH_HLEN + sizeof (struct iphdr) + offsetof (struct tcphdr, seq)] = i; /* no two are alike; its checksum is partial */
+      put (world, large);
+    }
+}
+
+static void
+expect_segments (World *world, guint segments)
+{
+  guint8 got[2048];
+
+  for (guint i = 0; i < segments; i++)
+    {
+      gsize            len = tap_read (world->tunnel, FALSE, got, sizeof got);
+      g_autofree char *text = frame_text (got, len);
+
+      g_assert_true (frame_is_right (got, len));
+      g_assert_cmpstr (text, ==, NULL);
+      g_assert_cmpuint (got[len - 1], ==, i % 40);
+    }
+}
+
+static void
+expect_text (World *world, const char *text)
+{
+  guint8           got[2048];
+  gsize            len = tap_read (world->tunnel, FALSE, got, sizeof got);
+  g_autofree char *is = frame_text (got, len);
+
+  g_assert_cmpstr (is, ==, text);
+}
+
+/* More is in the tap than can be read in one pass, and copies of what came before were trimmed: what is read in the next pass was sent already. */
+static void
+test_read_later (void)
+{
+  World world;
+  gint64 stop, until;
+
+  world_open (&world, 1);
+  arm (&world, PID_FILE, 4 * MUCH, MUCH);
+  for (guint i = 0; i < 2100; i++)
+    deliver (&world, "x");
+  until = g_get_monotonic_time () + 100 * 1000;
+  wait_for (has_passed, &until); /* they are trimmed */
+  stop = standin_stop (world.qemu, FALSE);
+  put_text (&world, "before");
+  put_large (&world, 80);
+  put_text (&world, "after");
+  run_at (&world, LONG_AFTER (stop));
+  g_assert_true (wait_for (has_let_go, &world));
+  expect_text (&world, "before");
+  expect_segments (&world, 80 * 40);
+  expect_text (&world, "after");
+  expect_out (&world, "");
+  g_assert_cmpuint (counts_of (&world).drained, ==, 82);
+  g_assert_cmpuint (counts_of (&world).resent, ==, 82 + counts_of (&world).swallowed);
+  world_end (&world);
+}
+
+/* The copies have room for the beginnings of most large frames only: they are whole in the tap, some of them for the next pass. */
+static void
+test_large_not_whole (void)
+{
+  World world;
+  gint64 stop;
+
+  world_open (&world, 1);
+  arm (&world, PID_FILE, 1, MUCH);
+  stop = standin_stop (world.qemu, FALSE);
+  put_text (&world, "before");
+  put_large (&world, 80);
+  put_text (&world, "after");
+  run_at (&world, LONG_AFTER (stop));
+  expect_text (&world, "before");
+  expect_segments (&world, 80 * 40);
+  expect_text (&world, "after");
+  expect_out (&world, "");
+  g_assert_cmpuint (counts_of (&world).not_sent, ==, 0);
+  g_assert_cmpuint (counts_of (&world).gso, ==, 80);
   world_end (&world);
 }
 
@@ -595,7 +723,7 @@ test_route_only (void)
   world_end (&world);
 }
 
-/* The copies have room for the last 64 and the tap for all: what has no copy is sent as it was read. */
+/* The copies have room for the first 64 and the tap for all: what has no copy is sent as it was read, in order. */
 static void
 test_overflow (void)
 {
@@ -615,18 +743,12 @@ test_overflow (void)
   run_at (&world, LONG_BEFORE (stop));
   g_assert_cmpuint (counts_of (&world).copies_lost, >, 0);
   g_assert_cmpuint (counts_of (&world).resent, ==, MANY);
-  {
-    g_autofree guint8 *seen = g_malloc0 (MANY);
+  for (guint i = 0; i < MANY; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", i);
 
-    for (guint i = 0; i < MANY; i++)
-      {
-        guint8           got[2048];
-        gsize            len = tap_read (world.tunnel, FALSE, got, sizeof got);
-        g_autofree char *text = frame_text (got, len);
-
-        g_assert_cmpuint (seen[atoi (text)]++, ==, 0);
-      }
-  }
+      expect_text (&world, text);
+    }
   world_end (&world);
 }
 
@@ -830,11 +952,14 @@ main (int argc, char **argv)
   netns_init (&argc, &argv);
   netns_add ("/switchover/queued", test_queued);
   netns_add ("/switchover/swallowed", test_swallowed);
+  netns_add ("/switchover/backlog", test_backlog);
   netns_add ("/switchover/nothing-left", test_nothing_left);
   netns_add ("/switchover/duplicates", test_duplicates);
   netns_add ("/switchover/alike", test_alike);
   netns_add ("/switchover/ipv6", test_ipv6);
   netns_add ("/switchover/gso", test_gso);
+  netns_add ("/switchover/read-later", test_read_later);
+  netns_add ("/switchover/large-not-whole", test_large_not_whole);
   netns_add ("/switchover/others", test_others);
   netns_add ("/switchover/follow-up", test_follow_up);
   netns_add ("/switchover/queues", test_queues);
