@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* virt-relay log: the records of the migration log. */
+/*
+ * virt-relay log: the records of the migration log. Export and import carry all of a log from one engine to another; they are virt-relayd's
+ * own doing, in a process of its own, since they use the engine that the configuration names now, not the one that the daemon runs on.
+ */
 #include "cli/cli.h"
 
 #include <stdio.h>
 
+#include "cli/client.h"
 #include "cli/show.h"
 #include "daemon/names.h"
 
@@ -128,10 +132,33 @@ run_following (const VrCall *call, GError **error)
   return TRUE;
 }
 
+/* ---- export, import ---- */
+
+/* Its lines are said where they are not in the way of JSON. */
+static gboolean
+run_daemon (const VrCall *call, const char *option, GError **error)
+{
+  const char *const argv[] = { "virt-relayd", option, call->operands[1], NULL };
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
+  if (call->json)
+    g_subprocess_launcher_take_stdout_fd (launcher, dup (STDERR_FILENO));
+  g_autoptr (GSubprocess) process = g_subprocess_launcher_spawnv (launcher, argv, error);
+  if (process == NULL)
+    {
+      g_prefix_error (error, "virt-relayd %s cannot be started (is it installed, and are you root?): ", option);
+      return FALSE;
+    }
+  if (!g_subprocess_wait (process, NULL, error) || !g_subprocess_get_successful (process))
+    return FALSE; /* it said why */
+  if (call->json)
+    vr_show_json (g_variant_new_parsed ("{'file': <%s>}", call->operands[1]));
+  return TRUE;
+}
+
 /* ---- once ---- */
 
 static gboolean
-run (const VrCall *call, GError **error)
+show (const VrCall *call, GError **error)
 {
   g_autoptr (GVariant) records = NULL;
   const char *guest = call->operands[0] != NULL ? call->operands[0] : "";
@@ -155,11 +182,34 @@ run (const VrCall *call, GError **error)
   return TRUE;
 }
 
+static gboolean
+run (const VrCall *call, GError **error)
+{
+  const char *word = call->operands[0], *file = word != NULL ? call->operands[1] : NULL;
+  if (file != NULL && g_str_equal (word, "export"))
+    return run_daemon (call, "--export-log", error);
+  if (file != NULL && g_str_equal (word, "import"))
+    return run_daemon (call, "--import-log", error);
+  if (file != NULL)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "log: \"%s\" is one argument too many", file);
+      return FALSE;
+    }
+  if (call->service != NULL)
+    return show (call, error);
+
+  g_autoptr (VrBusService) service = vr_client_open (error); /* to say why there is none */
+  VrCall again = *call;
+  again.service = service;
+  return service != NULL && show (&again, error);
+}
+
 const VrCommand vr_command_log = {
   .name = "log",
-  .operands = "[GUEST]",
-  .summary = "the migration log, oldest record first: of one guest (name or uuid), or of all",
-  .max_operands = 1,
+  .operands = "[GUEST] | export FILE | import FILE",
+  .summary = "the migration log, oldest record first; or carry all of it to another engine",
+  .max_operands = 2,
+  .alone = TRUE,
   .options = options,
   .run = run,
 };

@@ -30,6 +30,11 @@ _virt_relay() {
   case $command:$previous in
     explain:--from | explain:-f) _virt_relay_names hosts ;;
     log:--newest | log:-n) ;;
+    log:export | log:import) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    log:log)
+      _virt_relay_names guests
+      mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -W 'export import' -- "$cur")
+      ;;
     migrations:--html) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     migrations:--newest | migrations:-n) ;;
     log:* | migrations:* | explain:* | doctor:--before | doctor:-b) _virt_relay_names guests ;;

@@ -27,7 +27,7 @@
 #define FLUSH_GRACE_MS 1000 /* for the answer on the bus, and what charon has to be told */
 
 typedef struct {
-  char    *config;
+  char    *config, *export_log, *import_log;
   gboolean check_config, check_log, flush, verbose, version;
 } Options;
 
@@ -188,7 +188,7 @@ run (const char *config_file, GError **error)
   return TRUE;
 }
 
-/* ---- --check-config, --check-log, --flush ---- */
+/* ---- --check-config, --check-log, --export-log, --import-log, --flush ---- */
 
 static gboolean
 check_config (const char *config_file, GError **error)
@@ -201,13 +201,15 @@ check_config (const char *config_file, GError **error)
 }
 
 static gboolean
-check_log (const char *config_file, GError **error)
+use_log (const Options *options, const char *config_file, GError **error)
 {
   g_autoptr (VrConfig) config = vr_config_load (config_file, error);
   if (config == NULL)
     return FALSE;
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
-  gboolean ok = vr_check_log (config, lines, error);
+  gboolean ok = options->export_log != NULL ? vr_export_log (config, options->export_log, lines, error)
+              : options->import_log != NULL ? vr_import_log (config, options->import_log, lines, error)
+                                            : vr_check_log (config, lines, error);
   for (guint i = 0; i < lines->len; i++)
     printf ("%s\n", (char *) lines->pdata[i]);
   return ok;
@@ -246,6 +248,8 @@ parse (Options *options, int argc, char **argv, GError **error)
     { "config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config, "read FILE in place of " VR_CONFIG_FILE, "FILE" },
     { "check-config", 0, 0, G_OPTION_ARG_NONE, &options->check_config, "say what is wrong with the configuration, and end", NULL },
     { "check-log", 0, 0, G_OPTION_ARG_NONE, &options->check_log, "say whether the migration log can be used, and end", NULL },
+    { "export-log", 0, 0, G_OPTION_ARG_FILENAME, &options->export_log, "write all of the migration log into FILE, and end", "FILE" },
+    { "import-log", 0, 0, G_OPTION_ARG_FILENAME, &options->import_log, "write FILE's records into the migration log, and end", "FILE" },
     { "flush", 0, 0, G_OPTION_ARG_NONE, &options->flush, "take everything of ours out of the kernel, and end", NULL },
     { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "say more", NULL },
     { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version, and end", NULL },
@@ -261,9 +265,10 @@ parse (Options *options, int argc, char **argv, GError **error)
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "\"%s\": no arguments are taken", argv[1]);
       return FALSE;
     }
-  if (options->check_config + options->check_log + options->flush > 1)
+  if (options->check_config + options->check_log + options->flush + (options->export_log != NULL) + (options->import_log != NULL) > 1)
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "--check-config, --check-log and --flush go one at a time");
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+                   "--check-config, --check-log, --export-log, --import-log and --flush go one at a time");
       return FALSE;
     }
   return TRUE;
@@ -292,8 +297,8 @@ main (int argc, char **argv)
   const char *config_file = options.config != NULL ? options.config : VR_CONFIG_FILE;
   if (options.check_config)
     ok = check_config (config_file, &error);
-  else if (options.check_log)
-    ok = check_log (config_file, &error);
+  else if (options.check_log || options.export_log != NULL || options.import_log != NULL)
+    ok = use_log (&options, config_file, &error);
   else if (options.flush)
     ok = flush_kernel (&error);
   else
@@ -301,5 +306,7 @@ main (int argc, char **argv)
   if (!ok)
     fprintf (stderr, "virt-relayd: %s\n", error->message);
   g_free (options.config);
+  g_free (options.export_log);
+  g_free (options.import_log);
   return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "daemon/log/carry.h"
 #include "daemon/log/etcd-check.h"
 #include "daemon/names.h"
 
@@ -109,4 +110,44 @@ vr_check_log (const VrConfig *config, GPtrArray *lines, GError **error)
   if (config->engine == VR_ENGINE_ETCD)
     return check_etcd (config, lines, error);
   return check_directory (config->log_directory, lines, error);
+}
+
+/* ---- export, import ---- */
+
+gboolean
+vr_export_log (const VrConfig *config, const char *file, GPtrArray *lines, GError **error)
+{
+  g_autoptr (VrEtcdOptions) options = vr_open_log_options (config);
+  g_autoptr (GArray) entries = config->engine == VR_ENGINE_ETCD ? vr_carry_from_etcd (options, lines, error)
+                                                                : vr_carry_from_directory (config->log_directory, lines, error);
+  if (entries == NULL)
+    return FALSE;
+  g_autofree char *text = vr_carry_to_text (entries);
+  if (!g_file_set_contents_full (file, text, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, error))
+    return FALSE;
+  add_line (lines, "%s: %u records", file, entries->len);
+  return TRUE;
+}
+
+gboolean
+vr_import_log (const VrConfig *config, const char *file, GPtrArray *lines, GError **error)
+{
+  g_autofree char *text = NULL;
+  if (!g_file_get_contents (file, &text, NULL, error))
+    return FALSE;
+  g_autoptr (GArray) entries = vr_carry_from_text (text, file, error);
+  if (entries == NULL)
+    return FALSE;
+
+  g_auto (VrCarried) carried = { 0 };
+  g_autoptr (VrEtcdOptions) options = vr_open_log_options (config);
+  gboolean ok = config->engine == VR_ENGINE_ETCD ? vr_carry_into_etcd (options, entries, &carried, error)
+                                                 : vr_carry_into_directory (config->log_directory, entries, &carried, error);
+  for (guint i = 0; carried.notes != NULL && i < carried.notes->len; i++)
+    add_line (lines, "%s", (char *) carried.notes->pdata[i]);
+  add_line (lines, "%s: %u records: %u written, %u were there, or something newer, %u not written", file, entries->len, carried.written,
+            carried.there, entries->len - carried.written - carried.there);
+  if (!ok)
+    g_prefix_error (error, "the import did not come to its end (run it again, it goes on): ");
+  return ok;
 }

@@ -21,4 +21,11 @@ VrEtcdOptions *vr_open_log_options (const VrConfig *config);
  */
 gboolean       vr_check_log (const VrConfig *config, GPtrArray *lines, GError **error);
 
+/*
+ * All records of the log that the configuration names, into `file`; all records of `file`, into that log (log/carry.h has the rules).
+ * Appends lines for people to `lines`. Beside daemons that run. Waits.
+ */
+gboolean       vr_export_log (const VrConfig *config, const char *file, GPtrArray *lines, GError **error);
+gboolean       vr_import_log (const VrConfig *config, const char *file, GPtrArray *lines, GError **error);
+
 G_END_DECLS

@@ -33,23 +33,6 @@ part_of (const GError *error)
   return parts[error->code];
 }
 
-static void
-on_called (GObject *source, GAsyncResult *result, gpointer data)
-{
-  *(GAsyncResult **) data = g_object_ref (result);
-}
-
-static VrEtcdAnswer *
-call (VrEtcd *etcd, const char *path, const char *body, guint deadline_ms, GError **error)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-
-  vr_etcd_call_async (etcd, path, body, deadline_ms, NULL, on_called, &result);
-  while (!result)
-    g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
-  return vr_etcd_call_finish (etcd, result, error);
-}
-
 static gboolean
 check_machine (const VrEtcdAnswer *answer, const char *key, GError **error)
 {
@@ -77,15 +60,15 @@ check_endpoint (VrEtcd *etcd, const VrEtcdOptions *options, const char *self, gu
   g_autofree char *machine = vr_etcd_key_machine (options->prefix, self), *history = g_strconcat (past, self, "/check", NULL);
   const VrEtcdTxn never = { .key = machine, .mod_revision = G_MAXINT64, .value = "", .also_key = history, .also_value = "" };
   g_autofree char *read = vr_etcd_say_range (now, end, 0, 1), *write = vr_etcd_say_txn (&never), *own = NULL;
-  g_autoptr (VrEtcdAnswer) list = call (etcd, "/v3/kv/range", read, deadline_ms, error), taken = NULL, claimed = NULL;
+  g_autoptr (VrEtcdAnswer) list = vr_etcd_call_wait (etcd, "/v3/kv/range", read, deadline_ms, error), taken = NULL, claimed = NULL;
 
   if (!list)
     return FALSE;
-  taken = call (etcd, "/v3/kv/txn", write, deadline_ms, error);
+  taken = vr_etcd_call_wait (etcd, "/v3/kv/txn", write, deadline_ms, error);
   if (!taken)
     return FALSE;
   own = vr_etcd_say_range (machine, NULL, 0, 0);
-  claimed = call (etcd, "/v3/kv/range", own, deadline_ms, error);
+  claimed = vr_etcd_call_wait (etcd, "/v3/kv/range", own, deadline_ms, error);
   return claimed && check_machine (claimed, machine, error);
 }
 

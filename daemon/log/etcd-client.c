@@ -410,3 +410,20 @@ vr_etcd_call_finish (VrEtcd *etcd, GAsyncResult *result, GError **error)
   g_return_val_if_fail (g_task_is_valid (result, NULL), NULL);
   return g_task_propagate_pointer (G_TASK (result), error);
 }
+
+static void
+on_called (GObject *source, GAsyncResult *result, gpointer data)
+{
+  *(GAsyncResult **) data = g_object_ref (result);
+}
+
+VrEtcdAnswer *
+vr_etcd_call_wait (VrEtcd *etcd, const char *path, const char *body, guint deadline_ms, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  vr_etcd_call_async (etcd, path, body, deadline_ms, NULL, on_called, &result);
+  while (!result)
+    g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
+  return vr_etcd_call_finish (etcd, result, error);
+}

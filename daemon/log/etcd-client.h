@@ -48,6 +48,9 @@ void          vr_etcd_call_async (VrEtcd *etcd, const char *path, const char *bo
                                   GAsyncReadyCallback callback, gpointer data);
 VrEtcdAnswer *vr_etcd_call_finish (VrEtcd *etcd, GAsyncResult *result, GError **error);
 
+/* The same, for programs that people call: waits, and runs the thread-default context meanwhile. */
+VrEtcdAnswer *vr_etcd_call_wait (VrEtcd *etcd, const char *path, const char *body, guint deadline_ms, GError **error);
+
 /* For etcd-watch.c: a POST that is ready to be sent, and what its failure means. */
 SoupSession  *vr_etcd_session (VrEtcd *etcd);
 SoupMessage  *vr_etcd_message (VrEtcd *etcd, const char *path, const char *body);

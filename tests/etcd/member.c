@@ -189,23 +189,6 @@ cluster_options (Cluster *cluster, const char *prefix)
 
 /* ---- calls ---- */
 
-static void
-on_called (GObject *source, GAsyncResult *result, gpointer data)
-{
-  *(GAsyncResult **) data = g_object_ref (result);
-}
-
-static VrEtcdAnswer *
-call_once (VrEtcd *etcd, const char *path, const char *body, GError **error)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-
-  vr_etcd_call_async (etcd, path, body, 3000, NULL, on_called, &result);
-  while (!result)
-    g_main_context_iteration (NULL, TRUE);
-  return vr_etcd_call_finish (etcd, result, error);
-}
-
 VrEtcdAnswer *
 cluster_call (const VrEtcdOptions *options, const char *path, const char *body)
 {
@@ -215,7 +198,7 @@ cluster_call (const VrEtcdOptions *options, const char *path, const char *body)
 
   g_assert_no_error (error);
   for (;;) {
-    VrEtcdAnswer *answer = call_once (etcd, path, body, &error);
+    VrEtcdAnswer *answer = vr_etcd_call_wait (etcd, path, body, 3000, &error);
 
     if (answer)
       return answer;

@@ -120,6 +120,32 @@ test_flush_without_daemon (World *world, gconstpointer data)
   g_assert_cmpint (g_remove (file), ==, 0);
 }
 
+static void
+test_log_is_carried (World *world, gconstpointer data)
+{
+  g_autofree char *file = fake_relayd (world, 0), *path = g_strdup_printf ("%s:%s", world->bus.dir, g_getenv ("PATH"));
+  g_setenv ("PATH", path, TRUE);
+  call_at (world, "unix:path=/nonexistent/bus", "log export /tmp/log.jsonl");
+  g_assert_cmpstr (world->out, ==, "called --export-log /tmp/log.jsonl\n");
+  g_assert_cmpint (world->status, ==, VR_EXIT_OK);
+  call_at (world, "unix:path=/nonexistent/bus", "log import --json /tmp/log.jsonl");
+  g_assert_cmpstr (world->err, ==, "called --import-log /tmp/log.jsonl\n");
+  g_assert_nonnull (strstr (world->out, "\"file\" : \"/tmp/log.jsonl\""));
+  g_free (fake_relayd (world, 1));
+  call_at (world, "unix:path=/nonexistent/bus", "log import /tmp/log.jsonl");
+  g_assert_cmpint (world->status, ==, VR_EXIT_ERROR);
+  g_assert_cmpint (g_remove (file), ==, 0);
+}
+
+/* Nothing but the two does without a bus. */
+static void
+test_log_without_bus (World *world, gconstpointer data)
+{
+  call_at (world, "unix:path=/nonexistent/bus", "log");
+  g_assert_nonnull (strstr (world->err, "cannot reach the system bus"));
+  g_assert_cmpint (world->status, ==, VR_EXIT_ERROR);
+}
+
 /* ---- following ---- */
 
 typedef struct {
@@ -216,5 +242,7 @@ main (int argc, char **argv)
   ADD ("flush/unasked", test_flush_unasked);
   ADD ("flush/refused", test_flush_refused);
   ADD ("flush/without-daemon", test_flush_without_daemon);
+  ADD ("log/carried", test_log_is_carried);
+  ADD ("log/without-bus", test_log_without_bus);
   return g_test_run ();
 }

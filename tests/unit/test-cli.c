@@ -280,7 +280,7 @@ test_help (World *world, gconstpointer data)
       call (world, words[i]);
       g_assert_cmpstr (world->err, ==, "");
       g_assert_true (g_str_has_prefix (world->out, "Usage: virt-relay COMMAND"));
-      g_assert_nonnull (strstr (world->out, "  log [GUEST]  "));
+      g_assert_nonnull (strstr (world->out, "  log [GUEST] | export FILE | import FILE "));
       g_assert_cmpint (world->status, ==, VR_EXIT_OK);
     }
 }

@@ -36,7 +36,8 @@ offers 'guests of explain' 'd data\ base e' explain ''
 offers 'guests that begin so' 'd data\ base' explain d
 offers 'hosts after --from' 'h1 h2 hub' explain d --from ''
 offers 'hosts that begin so' 'hub' explain --from hu
-offers 'guests of log' 'e' log e
+offers 'guests of log, and what it does' 'e export' log e
+offers 'a file to import' "$1" log import "$1"
 offers 'nothing for a number' '' log -n ''
 offers 'options of log' '--newest' log --n
 offers 'options of flush' '--yes' flush --y

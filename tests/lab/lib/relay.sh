@@ -3,7 +3,8 @@
 
 # relay_config hN: /etc/virt-relay.conf as the host's administrator would write it. The only place of the lab that knows its keys.
 # LAB_REACH_hN holds the hosts whose guest networks hN reaches through virt-relay's tunnels, LAB_DIRECT_hN its [path] direct, LAB_BRIDGE_hN
-# and LAB_NETWORKS_hN its bridge and guest networks, LAB_UNDERLAY_hN its underlay. LAB_LOSSLESS: [migration] lossless, of all.
+# and LAB_NETWORKS_hN its bridge and guest networks, LAB_UNDERLAY_hN its underlay. LAB_LOSSLESS: [migration] lossless, of all. LAB_LOG: [log]
+# engine, of all: file, etcd (etcd.sh).
 relay_config() {
   local h=$1 n=${1#h} reach=LAB_REACH_$1 direct=LAB_DIRECT_$1 bridge=LAB_BRIDGE_$1 networks=LAB_NETWORKS_$1 underlay=LAB_UNDERLAY_$1 root
   root=$(root_of "$1")
@@ -17,7 +18,7 @@ bridge = ${!bridge:-br0}
 ${!reach:+reach = ${!reach}}
 
 [log]
-directory = /var/lib/virt-relay/log
+$(log_config)
 
 [tunnel]
 psk-file = /etc/virt-relay.psk
@@ -32,6 +33,15 @@ lossless = ${LAB_LOSSLESS:-yes}
 X
 }
 LAB_REACH_h1=h2 LAB_REACH_h2=h1
+
+# log_config: what stands below [log]
+log_config() {
+  if [ "${LAB_LOG:-file}" = etcd ]; then
+    printf 'engine = etcd\nendpoints = %s\n' "$(etcd_endpoints)"
+  else
+    echo 'directory = /var/lib/virt-relay/log'
+  fi
+}
 
 HOOKS=/etc/libvirt/hooks/qemu.d
 
@@ -105,7 +115,7 @@ host_clean() {
       done
       ip xfrm state flush; ip xfrm policy flush
     fi
-    rm -rf /var/lib/virt-relay/spool/* /var/lib/virt-relay/*.json
+    rm -rf /var/lib/virt-relay/spool/* /var/lib/virt-relay/*.json /var/lib/virt-relay/etcd
     true' > /dev/null 2>&1
 }
 

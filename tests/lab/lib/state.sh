@@ -41,6 +41,9 @@ expect_as_remembered() {
 record() { on h1 virt-relay guests --json | jq -r --arg g "$1" --arg f "$2" '.[] | select(.name == $g) | .[$f]'; }
 record_is() { [ "$(record "$1" "$2")" = "$3" ]; }
 
+# owner_is ASKED GUEST H: likewise, as another host's daemon knows it
+owner_is() { [ "$(on "$1" virt-relay guests --json | jq -r --arg g "$2" '.[] | select(.name == $g) | .owner')" = "$3" ]; }
+
 # expect_owner GUEST H: the log says so, soon
 expect_owner() { expect_soon "the log says that $1 belongs to $2" record_is "$1" owner "$2"; }
 
@@ -80,6 +83,9 @@ relay_again() {
   relay_config "$1"
   start_relay "$1"
 }
+
+# says H TEXT: virt-relay status there has it
+says() { [[ "$(on "$1" virt-relay status)" == *"$2"* ]]; }
 
 # untroubled H: its daemon says that all is as it should be
 untroubled() { [ "$(on "$1" virt-relay status --json | jq '.troubles | length')" = 0 ]; }
