@@ -12,7 +12,7 @@
 #include "daemon/names.h"
 
 static guint newest; /* 0: all */
-static gboolean follow;
+static gboolean follow, refused;
 
 static gboolean
 parse_newest (const char *option, const char *value, gpointer data, GError **error)
@@ -30,6 +30,7 @@ parse_newest (const char *option, const char *value, gpointer data, GError **err
 static const GOptionEntry options[] = {
   { "newest", 'n', 0, G_OPTION_ARG_CALLBACK, parse_newest, "no more than the newest N records", "N" },
   { "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "go on with new records as they come", NULL },
+  { "refused", 0, 0, G_OPTION_ARG_NONE, &refused, "records that this host does not believe, and why", NULL },
   { NULL },
 };
 
@@ -132,6 +133,57 @@ run_following (const VrCall *call, GError **error)
   return TRUE;
 }
 
+/* ---- what is not believed ---- */
+
+static gboolean
+is_about (GVariant *record, const char *guest)
+{
+  return guest == NULL || g_str_equal (vr_item_text (record, "name", ""), guest) || g_ascii_strcasecmp (vr_item_text (record, "uuid", ""), guest) == 0;
+}
+
+static void
+print_refused (GVariant *records, GVariant *counts, const char *guest)
+{
+  g_autoptr (VrTable) table = vr_table_new ("WRITER", "ABOUT", "EPOCH", "STATE", "OWNER", "TIME", "WHY", NULL);
+  for (gsize i = 0; i < g_variant_n_children (records); i++)
+    {
+      g_autoptr (GVariant) record = g_variant_get_child_value (records, i);
+      gboolean is_guest = g_str_equal (vr_item_text (record, "kind", ""), "guest"), waits = FALSE;
+      if (!is_about (record, guest))
+        continue;
+      g_variant_lookup (record, "waits", "b", &waits);
+      g_autofree char *time = is_guest ? vr_show_time (vr_item_time (record, "time")) : g_strdup ("-");
+      g_autofree char *epoch = is_guest ? vr_show_number (vr_item_number (record, "epoch")) : g_strdup ("-");
+      g_autofree char *why = g_strconcat (waits ? "not yet: " : "", vr_item_text (record, "why", "-"), NULL);
+      vr_table_add (table, vr_item_text (record, "writer", "-"), vr_item_text (record, "name", "-"), epoch,
+                    vr_item_text (record, "state", "a host"), vr_item_text (record, "owner", "-"), time, why, NULL);
+    }
+  vr_table_print (table, 0);
+
+  GVariantIter iter;
+  const char *writer;
+  guint n;
+  g_variant_iter_init (&iter, counts);
+  while (g_variant_iter_next (&iter, "{&su}", &writer, &n))
+    {
+      g_autofree char *name = vr_show_text (writer);
+      printf ("%s: %u refused for good since virt-relayd started\n", name, n);
+    }
+}
+
+static gboolean
+show_refused (const VrCall *call, GError **error)
+{
+  g_autoptr (GVariant) records = NULL, counts = NULL;
+  if (!vr_bus_service_call_refused_sync (call->service, &records, &counts, NULL, error))
+    return FALSE;
+  if (call->json)
+    vr_show_json (g_variant_new_parsed ("{'records': <%@aa{sv}>, 'counts': <%@a{su}>}", records, counts));
+  else
+    print_refused (records, counts, call->operands[0]);
+  return TRUE;
+}
+
 /* ---- export, import ---- */
 
 /* Its lines are said where they are not in the way of JSON. */
@@ -162,6 +214,8 @@ show (const VrCall *call, GError **error)
 {
   g_autoptr (GVariant) records = NULL;
   const char *guest = call->operands[0] != NULL ? call->operands[0] : "";
+  if (refused)
+    return show_refused (call, error);
   if (follow)
     return run_following (call, error);
   if (!vr_bus_service_call_log_sync (call->service, guest, newest, &records, NULL, error))

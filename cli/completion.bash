@@ -16,7 +16,7 @@ _virt_relay() {
     return
   fi
   case $command in
-    log) options+=' --newest --follow' ;;
+    log) options+=' --newest --follow --refused' ;;
     migrations) options+=' --newest --html' ;;
     guests | hosts) options+=' --names' ;;
     explain) options+=' --from' ;;

@@ -83,7 +83,7 @@ void vr_relay_say_ready (VrRelay *self);
 void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
 
 /* relay-refused.c: records that the book does not believe */
-void vr_relay_refuse (VrRelay *self, const char *writer, const char *why); /* it can never be */
+void vr_relay_refuse (VrRelay *self, VrRecord *record, const char *why); /* it can never be */
 void vr_relay_look_for_refused (VrRelay *self); /* now and then */
 void vr_relay_refused_init (VrRelay *self);
 void vr_relay_refused_clear (VrRelay *self);

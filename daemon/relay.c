@@ -210,7 +210,7 @@ vr_relay_write (VrRelay *self, VrRecord *record)
   vr_log_append_async (self->log, record, NULL, on_appended, NULL);
   say_record (record);
   if (!enter (self, record, &error) && g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
-    vr_relay_refuse (self, record->writer, error->message);
+    vr_relay_refuse (self, record, error->message);
   vr_record_unref (record);
   vr_relay_reconcile_soon (self);
 }
@@ -227,7 +227,7 @@ on_log_guest (VrLog *log, VrRecord *record, gpointer data)
     return;
   if (g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
     {
-      vr_relay_refuse (self, record->writer, error->message);
+      vr_relay_refuse (self, record, error->message);
       return;
     }
   if (error != NULL)

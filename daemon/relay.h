@@ -34,6 +34,16 @@ typedef struct {
   const char   *dev, *trouble;
 } VrHostView;
 
+/* A record that is not believed. */
+typedef struct {
+  VrRecord *record; /* of a guest; NULL: it is a host's */
+  VrHost   *host;
+  char     *why;
+  gboolean  waits;  /* it may still be believed, when more is known; else it can never be */
+} VrRefusedView;
+
+void vr_refused_view_free (gpointer view);
+
 #define VR_TYPE_RELAY (vr_relay_get_type ())
 G_DECLARE_FINAL_TYPE (VrRelay, vr_relay, VR, RELAY, GObject)
 
@@ -58,6 +68,9 @@ VrExplanation *vr_relay_explain (VrRelay *relay, const char *whom, const char *f
 /* Of one guest (uuid, or a name that it ever bore) or, for "", of all: of VrMigration, oldest first; NULL: no such guest. */
 GPtrArray  *vr_relay_migrations (VrRelay *relay, const char *guest);
 gboolean    vr_relay_knows_guest (VrRelay *relay, const char *guest);
+/* Records that are not believed, by writer and seq, of VrRefusedView; of those that can never be the last 16 of each writer. (transfer full) */
+GPtrArray  *vr_relay_refused (VrRelay *relay);
+GHashTable *vr_relay_refused_counts (VrRelay *relay); /* writer -> how many (GUINT_TO_POINTER) that can never be came since the start. (transfer full) */
 VrLog      *vr_relay_log (VrRelay *relay);
 VrKernel   *vr_relay_kernel (VrRelay *relay);
 

@@ -83,16 +83,22 @@ vr_bus_guest_variant (const VrGuestView *view)
   return g_variant_builder_end (&builder);
 }
 
+static void
+add_host (GVariantBuilder *builder, const VrHost *host)
+{
+  add_text (builder, "name", host->name);
+  add_text (builder, "identity", host->identity);
+  add_list (builder, "underlay", host->underlay);
+  add_list (builder, "networks", host->networks);
+  add_list (builder, "reach", host->reach);
+}
+
 GVariant *
 vr_bus_host_variant (const VrHostView *view)
 {
   GVariantBuilder builder;
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  add_text (&builder, "name", view->host->name);
-  add_text (&builder, "identity", view->host->identity);
-  add_list (&builder, "underlay", view->host->underlay);
-  add_list (&builder, "networks", view->host->networks);
-  add_list (&builder, "reach", view->host->reach);
+  add_host (&builder, view->host);
   g_variant_builder_add (&builder, "{sv}", "self", g_variant_new_boolean (view->self));
   g_variant_builder_add (&builder, "{sv}", "wanted", g_variant_new_boolean (view->wanted));
   g_variant_builder_add (&builder, "{sv}", "up", g_variant_new_boolean (view->up));
@@ -100,6 +106,25 @@ vr_bus_host_variant (const VrHostView *view)
     g_variant_builder_add (&builder, "{sv}", "since", g_variant_new_int64 (view->since_us));
   add_text (&builder, "interface", view->dev);
   add_text (&builder, "trouble", view->trouble);
+  return g_variant_builder_end (&builder);
+}
+
+static GVariant *
+refused_variant (const VrRefusedView *view)
+{
+  GVariantBuilder builder;
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  add_text (&builder, "kind", view->record != NULL ? "guest" : "host");
+  if (view->record != NULL)
+    add_record (&builder, view->record);
+  else
+    {
+      add_host (&builder, view->host);
+      add_text (&builder, "writer", view->host->name);
+      g_variant_builder_add (&builder, "{sv}", "seq", g_variant_new_uint64 (view->host->seq));
+    }
+  add_text (&builder, "why", view->why);
+  g_variant_builder_add (&builder, "{sv}", "waits", g_variant_new_boolean (view->waits));
   return g_variant_builder_end (&builder);
 }
 
@@ -174,6 +199,23 @@ GVariant *
 vr_bus_counters_variant (GPtrArray *counters)
 {
   return array_variant (counters, (ItemVariant) vr_bus_counter_variant);
+}
+
+GVariant *
+vr_bus_refused_variant (GPtrArray *views)
+{
+  return array_variant (views, (ItemVariant) refused_variant);
+}
+
+GVariant *
+vr_bus_refused_counts_variant (GHashTable *counts)
+{
+  GVariantBuilder builder;
+  g_autoptr (GList) writers = g_list_sort (g_hash_table_get_keys (counts), (GCompareFunc) strcmp);
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{su}"));
+  for (GList *l = writers; l != NULL; l = l->next)
+    g_variant_builder_add (&builder, "{su}", (char *) l->data, GPOINTER_TO_UINT (g_hash_table_lookup (counts, l->data)));
+  return g_variant_builder_end (&builder);
 }
 
 GVariant *

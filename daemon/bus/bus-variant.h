@@ -22,6 +22,8 @@ GVariant *vr_bus_guests_variant (GPtrArray *views);
 GVariant *vr_bus_hosts_variant (GPtrArray *views);
 GVariant *vr_bus_records_variant (GPtrArray *records);
 GVariant *vr_bus_counters_variant (GPtrArray *counters);
+GVariant *vr_bus_refused_variant (GPtrArray *views); /* of VrRefusedView */
+GVariant *vr_bus_refused_counts_variant (GHashTable *counts); /* a{su} */
 
 /* aa{sv} of VrMigration, in the array's order: no more than the last `newest`, 0: all. */
 GVariant *vr_bus_migrations_variant (GPtrArray *migrations, guint newest);

@@ -188,6 +188,15 @@ on_log (VrBusService *service, GDBusMethodInvocation *invocation, const char *gu
 }
 
 static gboolean
+on_refused (VrBusService *service, GDBusMethodInvocation *invocation, VrBus *bus)
+{
+  g_autoptr (GPtrArray) views = vr_relay_refused (bus->relay);
+  g_autoptr (GHashTable) counts = vr_relay_refused_counts (bus->relay);
+  vr_bus_service_complete_refused (service, invocation, vr_bus_refused_variant (views), vr_bus_refused_counts_variant (counts));
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
 on_migrations (VrBusService *service, GDBusMethodInvocation *invocation, const char *guest, guint newest, VrBus *bus)
 {
   g_autoptr (GPtrArray) migrations = vr_relay_migrations (bus->relay, guest);
@@ -362,6 +371,7 @@ vr_bus_init (VrBus *bus)
   g_signal_connect (bus->service, "handle-guests", G_CALLBACK (on_guests), bus);
   g_signal_connect (bus->service, "handle-hosts", G_CALLBACK (on_hosts), bus);
   g_signal_connect (bus->service, "handle-log", G_CALLBACK (on_log), bus);
+  g_signal_connect (bus->service, "handle-refused", G_CALLBACK (on_refused), bus);
   g_signal_connect (bus->service, "handle-migrations", G_CALLBACK (on_migrations), bus);
   g_signal_connect (bus->service, "handle-counters", G_CALLBACK (on_counters), bus);
   g_signal_connect (bus->service, "handle-flush", G_CALLBACK (on_flush), bus);

@@ -72,6 +72,14 @@ on_log (VrBusService *service, GDBusMethodInvocation *invocation, const char *gu
   return TRUE;
 }
 
+static inline gboolean
+on_refused (VrBusService *service, GDBusMethodInvocation *invocation, World *world)
+{
+  if (!refused (world, invocation))
+    vr_bus_service_complete_refused (service, invocation, list_of (world->records), g_variant_new_parsed ("{'h4': uint32 17}"));
+  return TRUE;
+}
+
 #define MIGRATION(NAME) \
   "{'uuid': <'d0000000-0000-4000-8000-00000000000d'>, 'name': <'" NAME "'>, 'epoch': <uint64 3>, 'origin': <'h1'>, 'target': <'h3'>, " \
   "'complete': <true>, 'verdict': <'nothing lost; at most 2 duplicated'>, 'lost': <uint64 0>, 'way': <'queues'>, 'critical_ns': <uint64 84000>, " \
@@ -144,6 +152,7 @@ serve (World *world)
   g_signal_connect (world->service, "handle-guests", G_CALLBACK (on_guests), world);
   g_signal_connect (world->service, "handle-hosts", G_CALLBACK (on_hosts), world);
   g_signal_connect (world->service, "handle-log", G_CALLBACK (on_log), world);
+  g_signal_connect (world->service, "handle-refused", G_CALLBACK (on_refused), world);
   g_signal_connect (world->service, "handle-migrations", G_CALLBACK (on_migrations), world);
   g_signal_connect (world->service, "handle-counters", G_CALLBACK (on_counters), world);
   g_signal_connect (world->service, "handle-explain", G_CALLBACK (on_explain), world);

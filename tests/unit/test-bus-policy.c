@@ -124,7 +124,7 @@ assert_access (const char *groups, const char *words, gboolean allowed)
 #define CALL "call " VR_BUS_NAME " " VR_BUS_PATH " " VR_BUS_NAME " "
 #define HOST "get-property " VR_BUS_NAME " " VR_BUS_PATH " " VR_BUS_NAME " Host"
 
-static const char *const reading[] = { CALL "Guests", CALL "Hosts", CALL "Log su d 1", CALL "Counters", CALL "Explain ss d h2", HOST,
+static const char *const reading[] = { CALL "Guests", CALL "Hosts", CALL "Log su d 1", CALL "Refused", CALL "Counters", CALL "Explain ss d h2", HOST,
                                        "introspect " VR_BUS_NAME " " VR_BUS_PATH };
 
 static void

@@ -76,6 +76,33 @@ vr_relay_troubles (VrRelay *relay)
   return troubles;
 }
 
+GPtrArray *
+vr_relay_refused (VrRelay *relay)
+{
+  GPtrArray *views = g_ptr_array_new_with_free_func (g_free);
+  static VrHost *host;
+  VrRefusedView *guest_view = g_new0 (VrRefusedView, 1), *host_view = g_new0 (VrRefusedView, 1);
+  if (host == NULL)
+    host = vr_host_new ("h4");
+  guest_view->record = the_record;
+  guest_view->why = (char *) "it is not h4's to say";
+  host_view->host = host;
+  host_view->why = (char *) "it takes what h1 has";
+  host_view->waits = TRUE;
+  g_ptr_array_add (views, guest_view);
+  g_ptr_array_add (views, host_view);
+  return views;
+}
+
+GHashTable *
+vr_relay_refused_counts (VrRelay *relay)
+{
+  GHashTable *counts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_hash_table_insert (counts, g_strdup ("h5"), GUINT_TO_POINTER (1));
+  g_hash_table_insert (counts, g_strdup ("h4"), GUINT_TO_POINTER (17));
+  return counts;
+}
+
 VrExplanation *
 vr_relay_explain (VrRelay *relay, const char *whom, const char *from, GError **error)
 {
@@ -322,6 +349,18 @@ test_log (World *world, gconstpointer data)
   g_autoptr (GDBusConnection) caller = start (world);
   the_record->epoch = 0;
   assert_answers (caller, "Log", g_variant_new ("(su)", "d", 1), "([" RECORD REST "}],)");
+}
+
+static void
+test_refused (World *world, gconstpointer data)
+{
+  g_autoptr (GDBusConnection) caller = start (world);
+  the_record->epoch = 0;
+  assert_answers (caller, "Refused", NULL,
+                  "([{'kind': <'guest'>, 'uuid': <'" UUID "'>, 'name': <'d'>, 'state': <'running'>, 'epoch': <uint64 0>, 'owner': <'h3'>, " REST
+                  ", 'why': <\"it is not h4's to say\">, 'waits': <false>}, "
+                  "{'kind': <'host'>, 'name': <'h4'>, 'underlay': <@as []>, 'networks': <@as []>, 'reach': <@as []>, 'writer': <'h4'>, "
+                  "'seq': <uint64 0>, 'why': <'it takes what h1 has'>, 'waits': <true>}], {'h4': 17, 'h5': 1})");
 }
 
 static void
@@ -581,6 +620,7 @@ main (int argc, char **argv)
   ADD ("hosts", test_hosts);
   ADD ("log", test_log);
   ADD ("log-unknown", test_log_unknown);
+  ADD ("refused", test_refused);
   ADD ("explain", test_explain);
   ADD ("flush", test_flush);
   ADD ("counters", test_counters);

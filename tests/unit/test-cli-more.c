@@ -137,6 +137,29 @@ test_log_is_carried (World *world, gconstpointer data)
   g_assert_cmpint (g_remove (file), ==, 0);
 }
 
+/* ---- what is not believed ---- */
+
+#define LIES "[{'kind': <'guest'>, 'writer': <'h4'>, 'name': <'d'>, 'uuid': <'d0000000-0000-4000-8000-00000000000d'>, 'epoch': <uint64 9>, " \
+  "'state': <'running'>, 'owner': <'h4'>, 'time': <int64 1700000000123456>, 'why': <'d is h3s'>, 'waits': <true>}, " \
+  "{'kind': <'host'>, 'writer': <'h5'>, 'name': <'h5'>, 'why': <'its networks are h1s'>, 'waits': <false>}]"
+
+static void
+test_refused (World *world, gconstpointer data)
+{
+  world->records = LIES;
+  serve (world);
+  assert_prints (world, "log --refused",
+                 "WRITER  ABOUT  EPOCH  STATE    OWNER  TIME                     WHY\n"
+                 "h4      d      9      running  h4     2023-11-14 22:13:20.123  not yet: d is h3s\n"
+                 "h5      h5     -      a host   -      -                        its networks are h1s\n"
+                 "h4: 17 refused for good since virt-relayd started\n");
+  call (world, "log --refused d");
+  g_assert_null (strstr (world->out, "h5"));
+  call (world, "log --refused --json");
+  g_assert_nonnull (strstr (world->out, "\"h4\" : 17"));
+  g_assert_nonnull (strstr (world->out, "\"why\" : \"d is h3s\""));
+}
+
 /* Nothing but the two does without a bus. */
 static void
 test_log_without_bus (World *world, gconstpointer data)
@@ -243,6 +266,7 @@ main (int argc, char **argv)
   ADD ("flush/refused", test_flush_refused);
   ADD ("flush/without-daemon", test_flush_without_daemon);
   ADD ("log/carried", test_log_is_carried);
+  ADD ("log/refused", test_refused);
   ADD ("log/without-bus", test_log_without_bus);
   return g_test_run ();
 }
