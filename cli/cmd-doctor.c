@@ -10,6 +10,7 @@
 #include "daemon/names.h"
 
 #define NEWEST_RECORDS 200 /* enough for what the checks look for */
+#define NEWEST_MIGRATIONS 100
 
 static gboolean before;
 
@@ -28,6 +29,7 @@ patient_clear (VrPatient *patient)
   g_clear_pointer (&patient->hosts, g_variant_unref);
   g_clear_pointer (&patient->guests, g_variant_unref);
   g_clear_pointer (&patient->records, g_variant_unref);
+  g_clear_pointer (&patient->migrations, g_variant_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VrPatient, patient_clear)
 
@@ -41,11 +43,13 @@ ask (VrPatient *patient, VrBusService *service)
   patient->properties = vr_client_properties (service, &error);
   if (patient->properties != NULL && vr_bus_service_call_hosts_sync (service, &patient->hosts, NULL, &error)
       && vr_bus_service_call_guests_sync (service, &patient->guests, NULL, &error)
-      && vr_bus_service_call_log_sync (service, "", NEWEST_RECORDS, &patient->records, NULL, &error))
+      && vr_bus_service_call_log_sync (service, "", NEWEST_RECORDS, &patient->records, NULL, &error)
+      && vr_bus_service_call_migrations_sync (service, "", NEWEST_MIGRATIONS, &patient->migrations, NULL, &error))
     return NULL;
   g_clear_pointer (&patient->properties, g_variant_unref);
   g_clear_pointer (&patient->hosts, g_variant_unref);
   g_clear_pointer (&patient->guests, g_variant_unref);
+  g_clear_pointer (&patient->records, g_variant_unref);
   return vr_client_explain (error);
 }
 

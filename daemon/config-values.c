@@ -146,18 +146,19 @@ vr_config_read_networks (const char *text, gpointer field, GError **error)
   return store_list (field, networks);
 }
 
-gboolean
-vr_config_read_reach (const char *text, gpointer field, GError **error)
+static gboolean
+read_host_names (const char *text, gboolean all /* "*" may stand for all of them */, gpointer field, GError **error)
 {
   g_autoptr (GPtrArray) words = split_list (text);
   g_autoptr (GPtrArray) hosts = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < words->len; i++)
     {
       const char *word = g_ptr_array_index (words, i);
-      if (g_str_equal (word, "*") && words->len > 1)
+      gboolean is_all = all && g_str_equal (word, "*");
+      if (is_all && words->len > 1)
         return invalid (error, "\"*\" means all hosts: write it alone");
-      if (!g_str_equal (word, "*") && !is_host_name (word))
-        return invalid (error, "\"%s\" is not a host's name, and not *", word);
+      if (!is_all && !is_host_name (word))
+        return invalid (error, "\"%s\" is not a host's name%s", word, all ? ", and not *" : "");
       if (!add_once (hosts, g_strdup (word), error))
         return FALSE;
     }
@@ -165,19 +166,15 @@ vr_config_read_reach (const char *text, gpointer field, GError **error)
 }
 
 gboolean
+vr_config_read_reach (const char *text, gpointer field, GError **error)
+{
+  return read_host_names (text, TRUE, field, error);
+}
+
+gboolean
 vr_config_read_hosts (const char *text, gpointer field, GError **error)
 {
-  g_autoptr (GPtrArray) words = split_list (text);
-  g_autoptr (GPtrArray) hosts = g_ptr_array_new_with_free_func (g_free);
-  for (guint i = 0; i < words->len; i++)
-    {
-      const char *word = g_ptr_array_index (words, i);
-      if (!is_host_name (word))
-        return invalid (error, "\"%s\" is not a host's name", word);
-      if (!add_once (hosts, g_strdup (word), error))
-        return FALSE;
-    }
-  return store_list (field, hosts);
+  return read_host_names (text, FALSE, field, error);
 }
 
 /* ---- [trust] ---- */

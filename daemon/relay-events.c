@@ -96,6 +96,8 @@ on_hook (VrHookListener *hooks, VrHookEvent *event, gpointer data)
   g_autoptr (VrGuestXml) xml = vr_guest_xml_parse (event->xml, event->xml_len, &error);
   gboolean stale = g_get_real_time () - event->time_us > STALE_HOOK_US;
 
+  self->last_hook_us = MAX (self->last_hook_us, event->time_us);
+  vr_relay_say_changed (self);
   if (xml == NULL)
     {
       g_warning ("hook %s %s of guest %s: its XML cannot be used: %s", vr_hook_operation_to_string (event->operation),

@@ -46,6 +46,7 @@ struct _VrRelay {
 
   VrBook         *book;
   GHashTable     *locals;    /* uuid -> VrLocal */
+  gint64          last_hook_us; /* of the hook's last event */
   GHashTable     *asked;     /* set of "BRIDGE ADDRESS" */
   GHashTable     *answers;   /* "INTERFACE ADDRESS" -> packets: VrFacts's, as of the last look */
   GHashTable     *sought;    /* set of addresses: likewise */
@@ -80,6 +81,7 @@ void vr_relay_reconcile (VrRelay *self);
 void vr_relay_trouble (VrRelay *self, const char *about, const char *what); /* what NULL: over */
 void vr_relay_say_path (VrRelay *self, const VrPath *path); /* it became direct, or ceased to be */
 void vr_relay_say_ready (VrRelay *self);
+void vr_relay_say_changed (VrRelay *self); /* something that a view shows */
 void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
 
 /* relay-refused.c: records that the book does not believe */

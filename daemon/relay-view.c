@@ -149,6 +149,12 @@ vr_relay_troubles (VrRelay *self)
   return troubles;
 }
 
+gint64
+vr_relay_last_hook_us (VrRelay *self)
+{
+  return self->last_hook_us;
+}
+
 VrExplanation *
 vr_relay_explain (VrRelay *self, const char *whom, const char *from, GError **error)
 {

@@ -28,6 +28,12 @@ enum { CHANGED, READY, FLUSHED, GUEST_MOVED, PATH_CHANGED, TUNNEL_CHANGED, TROUB
 static guint signals[N_SIGNALS];
 
 void
+vr_relay_say_changed (VrRelay *self)
+{
+  g_signal_emit (self, signals[CHANGED], 0);
+}
+
+void
 vr_relay_trouble (VrRelay *self, const char *about, const char *what)
 {
   const char *before = g_hash_table_lookup (self->troubles, about);
@@ -47,7 +53,7 @@ vr_relay_trouble (VrRelay *self, const char *about, const char *what)
       g_signal_emit (self, signals[TROUBLE], 0, about, what, TRUE);
       g_hash_table_replace (self->troubles, g_strdup (about), g_strdup (what));
     }
-  g_signal_emit (self, signals[CHANGED], 0);
+  vr_relay_say_changed (self);
 }
 
 /* ---- reconcile ---- */
@@ -143,7 +149,7 @@ vr_relay_reconcile (VrRelay *self)
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, &local))
     vr_relay_prepare_flip (self, local);
-  g_signal_emit (self, signals[CHANGED], 0);
+  vr_relay_say_changed (self);
   vr_relay_say_ready (self);
 }
 

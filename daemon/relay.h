@@ -71,6 +71,7 @@ gboolean    vr_relay_knows_guest (VrRelay *relay, const char *guest);
 /* Records that are not believed, by writer and seq, of VrRefusedView; of those that can never be the last 16 of each writer. (transfer full) */
 GPtrArray  *vr_relay_refused (VrRelay *relay);
 GHashTable *vr_relay_refused_counts (VrRelay *relay); /* writer -> how many (GUINT_TO_POINTER) that can never be came since the start. (transfer full) */
+gint64      vr_relay_last_hook_us (VrRelay *relay); /* when the hook's last event happened that came, wall clock; 0: none came */
 VrLog      *vr_relay_log (VrRelay *relay);
 VrKernel   *vr_relay_kernel (VrRelay *relay);
 

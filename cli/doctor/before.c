@@ -125,39 +125,46 @@ compare_times (gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
-/* The earlier moves of the guest: from its old owner's word that it stopped to its new owner's that it runs. */
+/* QEMU's pause, by the clocks of origin and target, us; -1: not known. */
+static gint64
+pause_of (GVariant *migration)
+{
+  g_autoptr (GVariant) phases = g_variant_lookup_value (migration, "phases", G_VARIANT_TYPE ("a{sx}"));
+  gint64 stop = 0, resumed = 0;
+  if (phases == NULL || vr_item_flag (migration, "returned") || !g_variant_lookup (phases, "stop", "x", &stop)
+      || !g_variant_lookup (phases, "resumed", "x", &resumed))
+    return -1;
+  return MAX (resumed - stop, -1);
+}
+
+/* The guest's earlier moves, as the ledger has them. */
 static void
-check_pause (const VrPatient *patient, GVariant *guest, GPtrArray *findings)
+check_moves (const VrPatient *patient, GVariant *guest, GPtrArray *findings)
 {
   g_autoptr (GArray) pauses = g_array_new (FALSE, FALSE, sizeof (gint64));
-  gint64 moved_us = 0;
-  guint64 moved_epoch = 0;
-  for (gsize i = 0; i < g_variant_n_children (patient->records); i++)
+  guint losing = 0;
+  for (gsize i = 0; i < g_variant_n_children (patient->migrations); i++)
     {
-      g_autoptr (GVariant) record = g_variant_get_child_value (patient->records, i);
-      const char *state = vr_item_text (record, "state", "");
-      gint64 pause = vr_item_time (record, "time") - moved_us;
-      if (!g_str_equal (vr_item_text (record, "uuid", ""), vr_item_text (guest, "uuid", "-")))
+      g_autoptr (GVariant) migration = g_variant_get_child_value (patient->migrations, i);
+      gint64 pause = pause_of (migration);
+      if (pause < 0 || !g_str_equal (vr_item_text (migration, "uuid", ""), vr_item_text (guest, "uuid", "-")))
         continue;
-      if (g_str_equal (state, "moved"))
-        {
-          moved_us = vr_item_time (record, "time");
-          moved_epoch = vr_item_number (record, "epoch");
-        }
-      else if (g_str_equal (state, "running") && moved_epoch == vr_item_number (record, "epoch") && pause >= 0)
-        {
-          g_array_append_val (pauses, pause);
-          moved_epoch = 0;
-        }
+      g_array_append_val (pauses, pause);
+      losing += vr_item_number (migration, "lost") > 0;
     }
   if (pauses->len == 0)
     {
-      vr_found (findings, CHECK, VR_CHECK_OK, NULL, "how long it will pause is not known: it never moved as far as the migration log tells");
+      vr_found (findings, CHECK, VR_CHECK_OK, NULL, "how long it will pause is not known: no ledger tells of an earlier move");
       return;
     }
   g_array_sort (pauses, compare_times);
   vr_found (findings, CHECK, VR_CHECK_OK, NULL, "expect a pause of about %" G_GINT64_FORMAT " ms: the median of its %u moves so far (longest %" G_GINT64_FORMAT " ms)",
             g_array_index (pauses, gint64, pauses->len / 2) / 1000, pauses->len, g_array_index (pauses, gint64, pauses->len - 1) / 1000);
+  g_autofree char *cure = g_strdup_printf ("virt-relay migrations %s says where", vr_item_text (guest, "name", ""));
+  if (losing > 0)
+    vr_found (findings, CHECK, VR_CHECK_WARNING, cure, "%u of its %u moves so far lost packets", losing, pauses->len);
+  else
+    vr_found (findings, CHECK, VR_CHECK_OK, NULL, "none of its moves so far lost a packet");
 }
 
 static void
@@ -202,7 +209,7 @@ vr_doctor_before (const VrPatient *patient, const char *guest_name, const char *
 {
   GPtrArray *findings = vr_findings_new ();
   g_autoptr (GVariant) guest = find_by_name (patient->guests, guest_name), target = find_by_name (patient->hosts, host_name);
-  if (patient->properties == NULL || patient->records == NULL)
+  if (patient->properties == NULL)
     {
       vr_found (findings, CHECK, VR_CHECK_FAILURE, "systemctl start virt-relayd", "virt-relayd tells nothing (%s): without it nothing is relayed",
                 patient->no_daemon);
@@ -213,7 +220,7 @@ vr_doctor_before (const VrPatient *patient, const char *guest_name, const char *
     {
       check_addresses (guest, findings);
       check_tunnel (target, host_name, findings);
-      check_pause (patient, guest, findings);
+      check_moves (patient, guest, findings);
       check_path (patient, guest, host_name, findings);
     }
   return conclude (findings, guest_name, host_name);

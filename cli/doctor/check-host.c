@@ -142,7 +142,9 @@ check_seen (const VrPatient *patient, GPtrArray *findings)
       g_autofree char *cure = g_strdup_printf ("systemctl restart %s (guests go on running)", daemons[i].unit);
       if (start == 0)
         continue;
-      if (had_a_hook (patient, start))
+      if (start < vr_item_time (patient->properties, "LastHookEvent") / G_USEC_PER_SEC)
+        vr_found (findings, "hook", VR_CHECK_OK, NULL, HOOK " is there, and %s calls it", daemons[i].unit);
+      else if (had_a_hook (patient, start))
         vr_found (findings, "hook", VR_CHECK_OK, NULL, HOOK " is there, and %s has seen it", daemons[i].unit);
       else
         vr_found (findings, "hook", VR_CHECK_WARNING, cure,

@@ -22,6 +22,26 @@ check_directory (const VrPatient *patient, const char *directory, GPtrArray *fin
     vr_found (findings, "log", VR_CHECK_FAILURE, "mount its storage for writing", "the migration log's directory %s cannot be written", directory);
 }
 
+/* The daemon's own check of each endpoint, a line each: "ENDPOINT: the PART fails: MESSAGE". One that serves is enough. */
+static void
+check_etcd (const VrPatient *patient, GPtrArray *findings)
+{
+  static const char *const argv[] = { "virt-relayd", "--check-log", NULL };
+  static const char cure[] = "[log] endpoints, ca-file, user and the like in " VR_CONFIG_FILE "; virt-relayd --check-log looks again";
+  gboolean serves = FALSE;
+  g_autofree char *said = patient->run (argv, &serves, patient->run_data);
+  g_auto (GStrv) lines = g_strsplit (said != NULL ? said : "", "\n", -1);
+  guint before = findings->len;
+  for (guint i = 0; lines[i] != NULL; i++)
+    if (strstr (lines[i], " fails: ") != NULL)
+      {
+        g_autofree char *text = vr_show_text (lines[i]);
+        vr_found (findings, "log", serves ? VR_CHECK_WARNING : VR_CHECK_FAILURE, cure, "etcd at %s", text);
+      }
+  if (!serves && findings->len == before)
+    vr_found (findings, "log", VR_CHECK_FAILURE, "virt-relayd --check-log", "whether etcd can be used could not be told: virt-relayd --check-log does not end well");
+}
+
 static gboolean
 is_known (const VrPatient *patient, const char *name)
 {
@@ -82,7 +102,9 @@ vr_check_log (const VrPatient *patient, GPtrArray *findings)
   g_autofree char *directory = vr_patient_config (patient, "log", "directory", VR_LOG_DIR);
   g_autofree char *engine = vr_patient_config (patient, "log", "engine", "file");
   guint before = findings->len;
-  if (g_str_equal (engine, "file"))
+  if (g_str_equal (engine, "etcd"))
+    check_etcd (patient, findings);
+  else
     check_directory (patient, directory, findings);
   if (patient->hosts == NULL || patient->records == NULL)
     {

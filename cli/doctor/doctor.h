@@ -30,7 +30,7 @@ typedef struct {
   gint64       now_us;   /* wall clock */
   GKeyFile    *config;   /* virt-relay.conf, unchecked; never NULL */
   /* what the daemon says, as of the D-Bus API; all NULL if it does not answer */
-  GVariant    *properties, *hosts, *guests, *records;
+  GVariant    *properties, *hosts, *guests, *records, *migrations;
   const char  *no_daemon; /* why it does not answer */
 } VrPatient;
 

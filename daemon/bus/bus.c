@@ -252,12 +252,13 @@ on_flush (VrBusService *service, GDBusMethodInvocation *invocation, VrBus *bus)
 /* ---- what the relay says ---- */
 
 static void
-update_troubles (VrBus *bus)
+update_properties (VrBus *bus)
 {
   g_autoptr (GPtrArray) troubles = vr_relay_troubles (bus->relay);
   g_autoptr (GVariant) value = g_variant_ref_sink (vr_bus_texts_variant (troubles));
   g_autofree const char **texts = g_variant_get_strv (value, NULL);
   vr_bus_service_set_troubles (bus->service, texts);
+  vr_bus_service_set_last_hook_event (bus->service, vr_relay_last_hook_us (bus->relay));
 }
 
 static gboolean
@@ -265,7 +266,7 @@ on_changed_due (gpointer data)
 {
   VrBus *bus = data;
   bus->changed_id = 0;
-  update_troubles (bus);
+  update_properties (bus);
   vr_bus_service_emit_changed (bus->service);
   return G_SOURCE_REMOVE;
 }
@@ -331,7 +332,7 @@ vr_bus_start (VrBus *bus)
     return;
   bus->cancellable = g_cancellable_new ();
   bus->retry_s = RETRY_MIN_S;
-  update_troubles (bus);
+  update_properties (bus);
   connect_bus (bus);
 }
 

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-typedef void (*AddSamples) (const VrMetrics *metrics, const char *name, GString *text);
+/* `what`: which value, where one function writes several metrics. */
+typedef void (*AddSamples) (const VrMetrics *metrics, const char *name, GString *text, int what);
 
 /* ---- samples ---- */
 
@@ -53,27 +54,34 @@ add_sample (GString *text, guint64 value, const char *name, ...)
 }
 
 static void
-add_build (const VrMetrics *metrics, const char *name, GString *text)
+add_build (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   add_sample (text, 1, name, "host", metrics->host, "version", metrics->version, NULL);
 }
 
 static void
-add_ready (const VrMetrics *metrics, const char *name, GString *text)
+add_ready (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   add_sample (text, metrics->ready, name, NULL);
+}
+
+static void
+add_last_hook (const VrMetrics *metrics, const char *name, GString *text, int what)
+{
+  if (metrics->last_hook_us > 0)
+    add_sample (text, (guint64) (metrics->last_hook_us / G_USEC_PER_SEC), name, NULL);
 }
 
 /* ---- troubles ---- */
 
 static void
-add_troubles (const VrMetrics *metrics, const char *name, GString *text)
+add_troubles (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   add_sample (text, metrics->troubles->len, name, NULL);
 }
 
 static void
-add_trouble (const VrMetrics *metrics, const char *name, GString *text)
+add_trouble (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   g_autoptr (GHashTable) said = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
@@ -89,10 +97,10 @@ add_trouble (const VrMetrics *metrics, const char *name, GString *text)
 
 /* ---- tunnels ---- */
 
-typedef enum { TUNNEL_UP, TUNNEL_WANTED, TUNNEL_SINCE } TunnelValue;
+enum { TUNNEL_UP, TUNNEL_WANTED, TUNNEL_SINCE };
 
 static void
-add_tunnels (const VrMetrics *metrics, const char *name, GString *text, TunnelValue what)
+add_tunnels (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   for (guint i = 0; i < metrics->hosts->len; i++)
     {
@@ -104,28 +112,10 @@ add_tunnels (const VrMetrics *metrics, const char *name, GString *text, TunnelVa
     }
 }
 
-static void
-add_tunnel_up (const VrMetrics *metrics, const char *name, GString *text)
-{
-  add_tunnels (metrics, name, text, TUNNEL_UP);
-}
-
-static void
-add_tunnel_wanted (const VrMetrics *metrics, const char *name, GString *text)
-{
-  add_tunnels (metrics, name, text, TUNNEL_WANTED);
-}
-
-static void
-add_tunnel_since (const VrMetrics *metrics, const char *name, GString *text)
-{
-  add_tunnels (metrics, name, text, TUNNEL_SINCE);
-}
-
 /* ---- guests ---- */
 
 static void
-add_guests (const VrMetrics *metrics, const char *name, GString *text)
+add_guests (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   for (VrState state = VR_STATE_RUNNING; state <= VR_STATE_STOPPED; state++)
     {
@@ -138,7 +128,7 @@ add_guests (const VrMetrics *metrics, const char *name, GString *text)
 }
 
 static void
-add_guest_info (const VrMetrics *metrics, const char *name, GString *text)
+add_guest_info (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   for (guint i = 0; i < metrics->guests->len; i++)
     {
@@ -150,10 +140,10 @@ add_guest_info (const VrMetrics *metrics, const char *name, GString *text)
     }
 }
 
-typedef enum { GUEST_EPOCH, GUEST_RELAYED, GUEST_ANSWERS } GuestValue;
+enum { GUEST_EPOCH, GUEST_RELAYED, GUEST_ANSWERS };
 
 static void
-add_each_guest (const VrMetrics *metrics, const char *name, GString *text, GuestValue what)
+add_each_guest (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   for (guint i = 0; i < metrics->guests->len; i++)
     {
@@ -166,25 +156,7 @@ add_each_guest (const VrMetrics *metrics, const char *name, GString *text, Guest
 }
 
 static void
-add_guest_epoch (const VrMetrics *metrics, const char *name, GString *text)
-{
-  add_each_guest (metrics, name, text, GUEST_EPOCH);
-}
-
-static void
-add_guest_relayed (const VrMetrics *metrics, const char *name, GString *text)
-{
-  add_each_guest (metrics, name, text, GUEST_RELAYED);
-}
-
-static void
-add_guest_answers (const VrMetrics *metrics, const char *name, GString *text)
-{
-  add_each_guest (metrics, name, text, GUEST_ANSWERS);
-}
-
-static void
-add_moves (const VrMetrics *metrics, const char *name, GString *text)
+add_moves (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   add_sample (text, metrics->moved_in, name, "direction", "in", NULL);
   add_sample (text, metrics->moved_out, name, "direction", "out", NULL);
@@ -193,29 +165,19 @@ add_moves (const VrMetrics *metrics, const char *name, GString *text)
 
 /* ---- the filter ---- */
 
+enum { DROPPED_PACKETS, DROPPED_BYTES };
+
 /* Named counters are reasons why packets were dropped; those of elements, "SET ADDRESS", are told with their guests. */
 static void
-add_dropped_of (const VrMetrics *metrics, const char *name, GString *text, gboolean bytes)
+add_dropped (const VrMetrics *metrics, const char *name, GString *text, int what)
 {
   for (guint i = 0; metrics->counters != NULL && i < metrics->counters->len; i++)
     {
       const VrCounter *counter = metrics->counters->pdata[i];
 
       if (strchr (counter->name, ' ') == NULL)
-        add_sample (text, bytes ? counter->bytes : counter->packets, name, "reason", counter->name, NULL);
+        add_sample (text, what == DROPPED_BYTES ? counter->bytes : counter->packets, name, "reason", counter->name, NULL);
     }
-}
-
-static void
-add_dropped_packets (const VrMetrics *metrics, const char *name, GString *text)
-{
-  add_dropped_of (metrics, name, text, FALSE);
-}
-
-static void
-add_dropped_bytes (const VrMetrics *metrics, const char *name, GString *text)
-{
-  add_dropped_of (metrics, name, text, TRUE);
 }
 
 /* ---- the whole ---- */
@@ -223,23 +185,25 @@ add_dropped_bytes (const VrMetrics *metrics, const char *name, GString *text)
 static const struct {
   const char *name, *type, *help;
   AddSamples  add;
+  int         what;
 } table[] = {
   { "virtrelay_build_info", "gauge", "The daemon's version and the host's name in the migration log.", add_build },
   { "virtrelay_ready", "gauge", "Whether the kernel holds what the plan wants: the first reconcile is done.", add_ready },
+  { "virtrelay_last_hook_event_timestamp_seconds", "gauge", "When the last event of the hook happened of those that reached this daemon.", add_last_hook },
   { "virtrelay_troubles", "gauge", "How many things are not as they should be; virt-relay status names them, and their cures.", add_troubles },
   { "virtrelay_trouble", "gauge", "1 for each thing that is not as it should be.", add_trouble },
-  { "virtrelay_tunnel_up", "gauge", "Whether the tunnel to that peer is up.", add_tunnel_up },
-  { "virtrelay_tunnel_wanted", "gauge", "Whether this host has a use for the tunnel to that peer now.", add_tunnel_wanted },
-  { "virtrelay_tunnel_up_timestamp_seconds", "gauge", "When the tunnel to that peer came up.", add_tunnel_since },
+  { "virtrelay_tunnel_up", "gauge", "Whether the tunnel to that peer is up.", add_tunnels, TUNNEL_UP },
+  { "virtrelay_tunnel_wanted", "gauge", "Whether this host has a use for the tunnel to that peer now.", add_tunnels, TUNNEL_WANTED },
+  { "virtrelay_tunnel_up_timestamp_seconds", "gauge", "When the tunnel to that peer came up.", add_tunnels, TUNNEL_SINCE },
   { "virtrelay_guests", "gauge", "Guests that the migration log knows, by the state of their latest record.", add_guests },
   { "virtrelay_guest_info", "gauge", "A guest that has not ended: its owner, its home, this host's role, and the interface by which this host sends to it.",
     add_guest_info },
-  { "virtrelay_guest_epoch", "gauge", "A guest's epoch: one more at every change of its owner.", add_guest_epoch },
-  { "virtrelay_guest_relayed_packets_total", "counter", "Packets that this host relayed to the guest.", add_guest_relayed },
-  { "virtrelay_guest_straight_answers_total", "counter", "Packets that came straight from the guest, not through its home.", add_guest_answers },
+  { "virtrelay_guest_epoch", "gauge", "A guest's epoch: one more at every change of its owner.", add_each_guest, GUEST_EPOCH },
+  { "virtrelay_guest_relayed_packets_total", "counter", "Packets that this host relayed to the guest.", add_each_guest, GUEST_RELAYED },
+  { "virtrelay_guest_straight_answers_total", "counter", "Packets that came straight from the guest, not through its home.", add_each_guest, GUEST_ANSWERS },
   { "virtrelay_guest_moves_total", "counter", "Changes of a guest's owner since the daemon started: to this host, from it, between others.", add_moves },
-  { "virtrelay_dropped_packets_total", "counter", "Packets that the filter dropped, by its reason.", add_dropped_packets },
-  { "virtrelay_dropped_bytes_total", "counter", "Bytes that the filter dropped, by its reason.", add_dropped_bytes },
+  { "virtrelay_dropped_packets_total", "counter", "Packets that the filter dropped, by its reason.", add_dropped, DROPPED_PACKETS },
+  { "virtrelay_dropped_bytes_total", "counter", "Bytes that the filter dropped, by its reason.", add_dropped, DROPPED_BYTES },
 };
 
 char *
@@ -251,7 +215,7 @@ vr_metrics_text (const VrMetrics *metrics)
     {
       g_autoptr (GString) samples = g_string_new (NULL);
 
-      table[i].add (metrics, table[i].name, samples);
+      table[i].add (metrics, table[i].name, samples, table[i].what);
       if (samples->len > 0)
         g_string_append_printf (text, "# HELP %s %s\n# TYPE %s %s\n%s", table[i].name, table[i].help, table[i].name, table[i].type, samples->str);
     }

@@ -12,6 +12,7 @@ typedef struct {
   GPtrArray  *guests, *hosts; /* of VrGuestView, VrHostView */
   GPtrArray  *troubles;       /* of char *, "ABOUT: WHAT" */
   GPtrArray  *counters;       /* of VrCounter; NULL: they could not be read, and are left out */
+  gint64      last_hook_us;   /* 0: none came */
   guint64     moved_in, moved_out, moved_elsewhere; /* guests, since the daemon started */
 } VrMetrics;
 

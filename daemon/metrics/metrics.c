@@ -64,7 +64,7 @@ on_request (SoupServer *soup, SoupServerMessage *message, const char *path, GHas
   hosts = vr_relay_hosts (server->relay);
   troubles = vr_relay_troubles (server->relay);
   counters = vr_kernel_counters (vr_relay_kernel (server->relay), NULL);
-  metrics = (VrMetrics) { .host = server->host, .version = server->version, .ready = server->ready, .guests = guests, .hosts = hosts,
+  metrics = (VrMetrics) { .host = server->host, .version = server->version, .ready = server->ready, .last_hook_us = vr_relay_last_hook_us (server->relay), .guests = guests, .hosts = hosts,
                           .troubles = troubles, .counters = counters, .moved_in = server->moved_in, .moved_out = server->moved_out,
                           .moved_elsewhere = server->moved_elsewhere };
   text = vr_metrics_text (&metrics);

@@ -18,6 +18,7 @@ G_DEFINE_TYPE (VrRelay, vr_relay, G_TYPE_OBJECT)
 
 static VrRecord   *the_record;
 static const char *the_trouble; /* NULL: none */
+static gint64 the_hook_us;
 static gboolean    counters_fail;
 
 static void
@@ -101,6 +102,12 @@ vr_relay_refused_counts (VrRelay *relay)
   g_hash_table_insert (counts, g_strdup ("h5"), GUINT_TO_POINTER (1));
   g_hash_table_insert (counts, g_strdup ("h4"), GUINT_TO_POINTER (17));
   return counts;
+}
+
+gint64
+vr_relay_last_hook_us (VrRelay *relay)
+{
+  return the_hook_us;
 }
 
 VrExplanation *
@@ -472,7 +479,21 @@ test_troubles_change (World *world, gconstpointer data)
   g_dbus_connection_signal_unsubscribe (caller, id);
 }
 
-/* A burst is one signal; the next change is one more. */
+static void
+test_last_hook_event (World *world, gconstpointer data)
+{
+  guint n;
+  the_hook_us = 0;
+  g_autoptr (GDBusConnection) caller = start (world);
+  assert_property (caller, "LastHookEvent", "0");
+  guint id = count_signals (caller, "org.freedesktop.DBus.Properties", "PropertiesChanged", &n);
+  the_hook_us = 1700000001500000;
+  g_signal_emit_by_name (world->relay, "changed");
+  wait_until (n > 0);
+  assert_property (caller, "LastHookEvent", "1700000001500000");
+  g_dbus_connection_signal_unsubscribe (caller, id);
+}
+
 /* Each of the relay's signals comes out with its arguments. */
 static void
 on_any_signal (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *signal, GVariant *arguments,
@@ -504,6 +525,7 @@ test_signals (World *world, gconstpointer data)
   g_dbus_connection_signal_unsubscribe (caller, id);
 }
 
+/* A burst is one signal; the next change is one more. */
 static void
 test_changed (World *world, gconstpointer data)
 {
@@ -627,6 +649,7 @@ main (int argc, char **argv)
   ADD ("counters-fail", test_counters_fail);
   ADD ("properties", test_constant_properties);
   ADD ("ready", test_ready);
+  ADD ("last-hook-event", test_last_hook_event);
   ADD ("troubles-at-start", test_troubles_at_start);
   ADD ("troubles-change", test_troubles_change);
   ADD ("changed", test_changed);

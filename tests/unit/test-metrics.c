@@ -66,6 +66,12 @@ vr_relay_troubles (VrRelay *relay)
   return troubles;
 }
 
+gint64
+vr_relay_last_hook_us (VrRelay *relay)
+{
+  return 1700000001500000;
+}
+
 VrKernel *
 vr_relay_kernel (VrRelay *relay)
 {
@@ -100,7 +106,7 @@ sample_text (gboolean with_counters)
   g_autoptr (GPtrArray) guests = vr_relay_guests (NULL), hosts = vr_relay_hosts (NULL), troubles = vr_relay_troubles (NULL);
   g_autoptr (GPtrArray) counters = with_counters ? vr_kernel_counters (NULL, NULL) : NULL;
   VrMetrics metrics = { .host = "h1", .version = "1.2.3", .ready = TRUE, .guests = guests, .hosts = hosts, .troubles = troubles,
-                        .counters = counters, .moved_out = 2 };
+                        .counters = counters, .last_hook_us = vr_relay_last_hook_us (NULL), .moved_out = 2 };
   return vr_metrics_text (&metrics);
 }
 
@@ -119,6 +125,7 @@ test_text (void)
   assert_line (text, "# TYPE virtrelay_ready gauge");
   assert_line (text, "virtrelay_build_info{host=\"h1\",version=\"1.2.3\"} 1");
   assert_line (text, "virtrelay_ready 1");
+  assert_line (text, "virtrelay_last_hook_event_timestamp_seconds 1700000001");
   assert_line (text, "virtrelay_tunnel_up{peer=\"h3\"} 1");
   assert_line (text, "virtrelay_tunnel_wanted{peer=\"h3\"} 1");
   assert_line (text, "virtrelay_tunnel_up_timestamp_seconds{peer=\"h3\"} 1700000000");

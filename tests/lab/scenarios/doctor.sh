@@ -16,6 +16,7 @@ expect_fail "and the exit status says so" on h1 virt-relay doctor
 on h1 sysctl -qw net.ipv4.ip_forward=1
 
 hook=$HOOKS/virt-relay
+expect_ok "libvirt calls the hook" finds "^hook ok: .* calls it"
 on h1 chmod 644 $hook
 expect_ok "the hook is not executable" finds "^hook failure: $hook is not executable.* -> chmod 755 $hook"
 on h1 chmod 755 $hook
