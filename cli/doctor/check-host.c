@@ -129,6 +129,13 @@ had_a_hook (const VrPatient *patient, gint64 start)
   return FALSE;
 }
 
+/* An event since the daemon of libvirt started shows it, whatever the files' times say. */
+static gboolean
+was_called (const VrPatient *patient, gint64 start)
+{
+  return patient->properties != NULL && vr_item_time (patient->properties, "LastHookEvent") / G_USEC_PER_SEC > start;
+}
+
 static void
 check_seen (const VrPatient *patient, GPtrArray *findings)
 {
@@ -142,7 +149,7 @@ check_seen (const VrPatient *patient, GPtrArray *findings)
       g_autofree char *cure = g_strdup_printf ("systemctl restart %s (guests go on running)", daemons[i].unit);
       if (start == 0)
         continue;
-      if (start < vr_item_time (patient->properties, "LastHookEvent") / G_USEC_PER_SEC)
+      if (was_called (patient, start))
         vr_found (findings, "hook", VR_CHECK_OK, NULL, HOOK " is there, and %s calls it", daemons[i].unit);
       else if (had_a_hook (patient, start))
         vr_found (findings, "hook", VR_CHECK_OK, NULL, HOOK " is there, and %s has seen it", daemons[i].unit);

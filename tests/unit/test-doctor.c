@@ -237,7 +237,6 @@ test_hook_not_seen (World *world, gconstpointer data)
   assert_complains (world, "hook warning: libvirtd started before", "-> systemctl restart libvirtd");
 }
 
-/* An event since it started shows it, whatever the files' times say. */
 static void
 test_hook_called (World *world, gconstpointer data)
 {
