@@ -135,6 +135,35 @@ vr_network_parse (const char *text, char **gateway, char **network, GError **err
   return TRUE;
 }
 
+char *
+vr_network_address_before_last (const char *gateway_or_network, guint n)
+{
+  g_autofree char *base = NULL, *text = NULL;
+  g_autoptr (GInetAddress) inside = NULL, found = NULL;
+  guint8 bytes[16];
+  guint length;
+  gsize size;
+
+  if (!network_split (gateway_or_network, &base, &length, NULL))
+    return NULL;
+  inside = g_inet_address_new_from_string (base);
+  size = g_inet_address_get_native_size (inside);
+  if (size == 4 && length < 31 && n == 0)
+    return NULL;
+  memcpy (bytes, g_inet_address_to_bytes (inside), size);
+  bytes_fill (bytes, size, length, TRUE);
+  for (gsize i = size; i > 0 && n > 0; i--)
+    {
+      guint borrow = bytes[i - 1] < (n & 0xff);
+
+      bytes[i - 1] -= n & 0xff;
+      n = (n >> 8) + borrow;
+    }
+  found = g_inet_address_new_from_bytes (bytes, g_inet_address_get_family (inside));
+  text = g_inet_address_to_string (found);
+  return vr_network_contains (gateway_or_network, text) ? g_steal_pointer (&text) : NULL;
+}
+
 gboolean
 vr_network_contains (const char *gateway_or_network, const char *address)
 {

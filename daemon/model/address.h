@@ -17,6 +17,9 @@ gboolean vr_address_is_v6 (const char *address); /* of an address or a network i
 gboolean vr_network_parse (const char *text, char **gateway, char **network, GError **error);
 gboolean vr_network_contains (const char *gateway_or_network, const char *address); /* both well formed */
 
+/* The n-th of a network's addresses before its last one, (transfer full); NULL: it has fewer, or n is 0 and IPv4's last is for broadcast. Well formed. */
+char    *vr_network_address_before_last (const char *gateway_or_network, guint n);
+
 /* A network in binary form, for questions that are asked of many. */
 typedef struct {
   guint8 bytes[16]; /* its own address; after `size` bytes: 0 */

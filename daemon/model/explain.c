@@ -20,6 +20,7 @@
 #include "plan-draft.h"
 
 #define MAX_HOPS 8
+#define MAX_STAND_INS 64
 
 /* ---- words ---- */
 
@@ -307,6 +308,26 @@ find_whom (VrExplanation *found, const char **owner, const VrBook *book, const c
   return FALSE;
 }
 
+/* The host's gateway has routes of its own with its peers: some other address of its network, which is no guest's that is known, is as good as any. */
+static char *
+stand_in_of (const VrBook *book, const VrHost *host, gboolean v6)
+{
+  g_autofree char *gateway = vr_plan_gateway_of (host, v6, NULL);
+  const char      *network = NULL;
+
+  for (guint i = 0; gateway != NULL && network == NULL; i++)
+    if (vr_network_contains (host->networks[i], gateway))
+      network = host->networks[i];
+  for (guint n = 1; network != NULL && n <= MAX_STAND_INS; n++)
+    {
+      g_autofree char *address = vr_network_address_before_last (network, n);
+
+      if (address != NULL && !g_str_equal (address, gateway) && find_guest (book, NULL, address) == NULL)
+        return g_steal_pointer (&address);
+    }
+  return g_steal_pointer (&gateway);
+}
+
 static gboolean
 find_from (VrExplanation *found, const VrBook *book, const char *from, GError **error)
 {
@@ -314,7 +335,7 @@ find_from (VrExplanation *found, const VrBook *book, const char *from, GError **
 
   found->from = g_strdup (from);
   if (host != NULL)
-    found->from_address = vr_plan_gateway_of (host, vr_address_is_v6 (found->address), NULL);
+    found->from_address = stand_in_of (book, host, vr_address_is_v6 (found->address));
   if (found->from_address != NULL)
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND,

@@ -32,7 +32,7 @@ typedef struct {
 
 typedef struct {
   const VrRecord *record; /* of the guest, that decides; the book owns it; NULL: it is no guest's address */
-  char           *address, *from, *from_address; /* from: a host; from_address stands for its guests */
+  char           *address, *from, *from_address; /* from: a host; from_address, of its network, stands for its guests */
   GPtrArray      *ways;   /* of VrWay: there, back, and both again as they would be, if the path may still become direct */
 } VrExplanation;
 

@@ -465,6 +465,8 @@ sim_check_calm (Sim *sim)
     check_agreed (sim, i);
   for (guint h = 0; h < sim->net.n_hosts && sim->failure == NULL; h++)
     check_leftovers (sim, h);
+  sim_check_explained (sim);
   for (guint i = 0; i < sim->net.n_guests && sim->failure == NULL; i++)
     check_direct (sim, i);
+  sim_check_explained (sim);
 }

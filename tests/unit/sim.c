@@ -620,8 +620,8 @@ sim_daemon_up (Sim *sim, guint host, gboolean reads_all)
 
 /* ---- plans ---- */
 
-static void
-plant (const SimBug *bug, VrPlan *plan, const char *self)
+void
+sim_plant (const SimBug *bug, VrPlan *plan, const char *self)
 {
   for (guint i = plan->elements->len; bug->without != NULL && i > 0; i--)
     {
@@ -634,8 +634,8 @@ plant (const SimBug *bug, VrPlan *plan, const char *self)
     bug->plan (plan, self);
 }
 
-static void
-plan_host (Sim *sim, guint i)
+void
+sim_with_facts (Sim *sim, guint i, SimUseFacts use, gpointer data)
 {
   SimHost *host = &sim->hosts[i];
   g_autoptr (GHashTable) here = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vr_here_free);
@@ -667,12 +667,20 @@ plan_host (Sim *sim, guint i)
         vr_here_add_nic (there, sim->net.guests[k].mac, sim->net.guests[k].tap, "br0");
         g_hash_table_replace (here, there->uuid, there);
       }
+  use (sim, i, &facts, data);
+}
+
+static void
+plan_host (Sim *sim, guint i, const VrFacts *facts, gpointer data)
+{
+  SimHost *host = &sim->hosts[i];
+
   g_clear_pointer (&sim->net.kernels[i], sim_kernel_free);
   g_clear_pointer (&host->plan, vr_plan_free);
-  host->plan = vr_plan_make (&facts);
+  host->plan = vr_plan_make (facts);
   sim_path_planned (host);
   if (sim->bug != NULL)
-    plant (sim->bug, host->plan, host->name);
+    sim_plant (sim->bug, host->plan, host->name);
   sim->net.kernels[i] = sim_kernel_new (host->plan);
   sim_kernel_keep_counters (sim->net.kernels[i], &sim->net, i);
   host->dirty = FALSE;
@@ -685,7 +693,7 @@ refresh (gpointer data, guint i)
   const SimHost *host = &sim->hosts[i];
 
   if (host->dirty && !(host->down && host->plan != NULL))
-    plan_host (sim, i);
+    sim_with_facts (sim, i, plan_host, NULL);
 }
 
 void

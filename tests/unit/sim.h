@@ -84,6 +84,7 @@ struct _SimBug {
   void     (*plan) (VrPlan *plan, const char *self);
   gboolean (*record) (VrRecord *record); /* changes a record before it is written; FALSE: it is not written at all */
   gboolean (*arrival) (const VrBook *book, VrRecord **record); /* changes a record that arrives; FALSE: it is lost */
+  const char *unexplained; /* a set, likewise, that the explanations do not see */
   const char *without; /* a set of the filter, without 4 or 6, that plans put nothing in */
   SimLayers   layers;  /* what is missing everywhere */
   gboolean    liar;    /* one host lies (sim_set_liar()) … */
@@ -129,6 +130,9 @@ void       sim_lie (Sim *sim);                                               /* 
 gboolean   sim_timer (Sim *sim, guint host, guint guest);                    /* whatever the daemon waits for was waited for */
 void       sim_daemon_down (Sim *sim, guint host);
 void       sim_daemon_up (Sim *sim, guint host, gboolean reads_all);
+typedef void (*SimUseFacts) (Sim *sim, guint host, const VrFacts *facts, gpointer data);
+void       sim_with_facts (Sim *sim, guint host, SimUseFacts use, gpointer data); /* what the daemon's plan is made of now */
+void       sim_plant (const SimBug *bug, VrPlan *plan, const char *self);
 void       sim_plan (Sim *sim); /* every daemon that is up applies its plan */
 
 /* sim-run.c: what happens */
@@ -151,3 +155,6 @@ void       sim_check_liar (Sim *sim);    /* at any moment, where there is one */
 void       sim_check_always (Sim *sim);  /* at any moment; a few packets, at random */
 void       sim_check_settled (Sim *sim);
 void       sim_check_calm (Sim *sim);
+
+/* sim-explain.c: what is explained to people is what happens */
+void       sim_check_explained (Sim *sim);

@@ -95,6 +95,27 @@ test_network (void)
 }
 
 static void
+assert_before_last (const char *network, guint n, const char *expected)
+{
+  g_autofree char *address = vr_network_address_before_last (network, n);
+
+  g_assert_cmpstr (address, ==, expected);
+}
+
+static void
+test_before_last (void)
+{
+  assert_before_last ("10.9.1.1/24", 0, NULL); /* broadcast */
+  assert_before_last ("10.9.1.1/24", 1, "10.9.1.254");
+  assert_before_last ("10.9.0.0/23", 256, "10.9.0.255");
+  assert_before_last ("10.9.1.0/30", 3, "10.9.1.0");
+  assert_before_last ("10.9.1.0/30", 4, NULL);
+  assert_before_last ("10.9.1.0/31", 0, "10.9.1.1"); /* RFC 3021 */
+  assert_before_last ("fd00:9:1::/64", 1, "fd00:9:1:0:ffff:ffff:ffff:fffe");
+  assert_before_last ("fd00:9:1::100/120", 256, NULL);
+}
+
+static void
 test_network_out_pointers (void)
 {
   g_assert_true (vr_network_parse ("10.9.1.1/24", NULL, NULL, NULL));
@@ -168,6 +189,7 @@ main (int argc, char **argv)
   g_test_add_func ("/network/refused", test_network_refused);
   g_test_add_func ("/network/own-address", test_network_own_address);
   g_test_add_func ("/network/contains", test_contains);
+  g_test_add_func ("/network/before-last", test_before_last);
   g_test_add_func ("/network/contains-families", test_contains_families);
   return g_test_run ();
 }
