@@ -6,7 +6,7 @@
  *   ABSENT       mine, and no longer here: STOPPED; but MOVED, if the host that announced it says that it runs there: that happened while
  *                nobody looked. Given to me, and never seen: its origin may take it back, so wait first.
  *                Announced by me, and it does not come: WITHDRAWN.
- *   EXPECTED     somebody else's: INCOMING, my intent.
+ *   EXPECTED     somebody else's: INCOMING, my intent. Given to me, but it runs elsewhere, and comes from there: MOVED, to there.
  *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
  *                Somebody else's still: it is about to be given to me, so wait; claim it when that was in vain.
  *   LEAVING      mine, and an intent says where it goes: LEAVING.
@@ -204,7 +204,7 @@ claimed_by (const VrBook *book, const VrRecord *custody)
 
       if (record->state != VR_STATE_RUNNING || record->epoch > custody->epoch + 1)
         continue;
-      if (claimant != NULL)
+      if (claimant != NULL && !g_str_equal (claimant, record->writer)) /* the same one may have said so again, above another's word */
         return NULL;
       claimant = vr_book_claim_of (book, custody->uuid, record->writer)->writer; /* the book keeps it */
     }
@@ -228,6 +228,20 @@ when_absent (const char *self, const VrBook *book, const VrGuest *guest, const V
   return NULL;
 }
 
+/*
+ * Given to me by one that did not know yet that I had withdrawn: it went elsewhere, runs there, and comes from there now. Its host says so, of the
+ * epoch that I was given; what is older was said of another move.
+ */
+static VrRecord *
+given_in_error (const char *self, const VrBook *book, const VrRecord *custody)
+{
+  const char *claimant = custody->state == VR_STATE_MOVED && vr_book_starts_anywhere (book) ? claimed_by (book, custody) : NULL;
+
+  if (claimant == NULL || vr_book_claim_of (book, custody->uuid, claimant)->epoch < custody->epoch)
+    return NULL;
+  return give_away (self, custody, claimant);
+}
+
 static VrRecord *
 when_expected (const char *self, const VrBook *book, const VrGuest *guest, const VrSighting *sighting)
 {
@@ -240,7 +254,7 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
   if (!by_stamp && !is_active (custody))
     return NULL; /* its owner runs no virt-relay: nothing can be said */
   if (g_str_equal (by_stamp ? sighting->owner : custody->owner, self))
-    return NULL;
+    return by_stamp ? NULL : given_in_error (self, book, custody);
   if (mine != NULL && (!by_stamp || mine->epoch == MAX (sighting->epoch, 1)))
     return NULL;
   if (by_stamp)
@@ -364,11 +378,20 @@ when_running (const char *self, const VrBook *book, const VrGuest *guest, const 
   return record;
 }
 
-/* Where its owner, this host, sends it: by an intent of the epoch that it owns it in. A later one cannot be true. */
+/*
+ * Where its owner, this host, sends it: by an intent of the epoch that it owns it in. A later one cannot be true. As long as the one stands
+ * that it was believed to follow, another that comes in is old news of a move that failed: the next move is another departure.
+ */
 static const char *
-announced_by (const VrGuest *guest)
+announced_by (const VrBook *book, const VrGuest *guest)
 {
-  return guest->intent != NULL && guest->intent->epoch == guest->custody->epoch ? guest->intent->target : NULL;
+  const VrRecord *custody = guest->custody, *intent = NULL;
+
+  if (custody->state == VR_STATE_LEAVING && custody->target != NULL)
+    intent = vr_book_intent_of (book, custody->uuid, custody->target);
+  if (intent == NULL)
+    intent = guest->intent;
+  return intent != NULL && intent->epoch == custody->epoch ? intent->target : NULL;
 }
 
 static VrRecord *
@@ -386,7 +409,7 @@ when_leaving (const char *self, const VrBook *book, const VrGuest *guest)
       record->epoch = disputed (self, book, custody);
       return record;
     }
-  target = announced_by (guest);
+  target = announced_by (book, guest);
   if (target == NULL || (custody->state == VR_STATE_LEAVING && g_strcmp0 (custody->target, target) == 0))
     return NULL;
   record = vr_record_derive (custody, VR_STATE_LEAVING, self);
@@ -403,7 +426,7 @@ when_handed_over (const char *self, const VrBook *book, const VrGuest *guest)
 
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
-  target = announced_by (guest);
+  target = announced_by (book, guest);
   if (target == NULL && custody->state == VR_STATE_LEAVING)
     target = custody->target;
   if (target == NULL && vr_book_starts_anywhere (book)) /* else a claim alone could attract what goes elsewhere */

@@ -215,6 +215,47 @@ test_target_claims_when_the_origin_died (void)
   g_assert_cmpstr (custody (world)->origin, ==, "h1");
 }
 
+/* What h2 announced, and has given up since, comes late; its clock is ahead, or the same */
+static void
+test_follows_one_announcement (void)
+{
+  g_autoptr (World) world = leaving ();
+
+  g_assert_true (world_settle (world, "h2", VR_PRESENCE_EXPECTED, FALSE));
+  g_assert_false (world_settle (world, "h1", VR_PRESENCE_LEAVING, FALSE));
+  g_assert_true (world_settle (world, "h1", VR_PRESENCE_HANDED_OVER, FALSE));
+  assert_custody (world, VR_STATE_MOVED, 2, "h3");
+}
+
+static void
+test_follows_the_next_when_one_withdraws (void)
+{
+  g_autoptr (World) world = leaving ();
+
+  g_assert_true (world_settle (world, "h2", VR_PRESENCE_EXPECTED, FALSE));
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_ABSENT, FALSE));
+  g_assert_true (world_settle (world, "h1", VR_PRESENCE_LEAVING, FALSE));
+  g_assert_cmpstr (custody (world)->target, ==, "h2");
+}
+
+/* h1 gave it to h3, not knowing that h3 had withdrawn; it runs on h4, and migrates from there to h3 */
+static void
+test_given_in_error (void)
+{
+  g_autoptr (World) world = moved ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) claim = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (world_settle (world, "h3", VR_PRESENCE_EXPECTED, FALSE));
+  claim = vr_custody_next ("h4", world->book, D, VR_PRESENCE_RUNNING, sighting, TRUE);
+  claim->seq = ++world->seq;
+  g_assert_false (vr_book_add_record (world->book, claim, &error));
+  g_assert_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_WAITS);
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_EXPECTED, FALSE));
+  assert_custody (world, VR_STATE_RUNNING, 3, "h4"); /* the claim that waited is believed */
+}
+
 static void
 test_handed_over_to_nobody_known (void)
 {
@@ -268,6 +309,9 @@ main (int argc, char **argv)
   g_test_add_func ("/custody/start-after-stop", test_start_after_stop);
   g_test_add_func ("/custody/target-waits-for-the-owner", test_target_waits_for_the_owner);
   g_test_add_func ("/custody/target-claims-when-the-origin-died", test_target_claims_when_the_origin_died);
+  g_test_add_func ("/custody/follows-one-announcement", test_follows_one_announcement);
+  g_test_add_func ("/custody/follows-the-next-when-one-withdraws", test_follows_the_next_when_one_withdraws);
+  g_test_add_func ("/custody/given-in-error", test_given_in_error);
   g_test_add_func ("/custody/handed-over-to-nobody-known", test_handed_over_to_nobody_known);
   g_test_add_func ("/custody/target-reads-the-stamp", test_target_reads_the_stamp);
   g_test_add_func ("/custody/stranger-is-not-announced", test_stranger_is_not_announced);
