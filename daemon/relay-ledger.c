@@ -8,6 +8,8 @@
  *   closed   the guest runs at its target (or is back), and for two looks nothing more was relayed; or CLOSE_S after that, and then the part says how much
  *            still came. The part is written. Called off before the guest stopped: forgotten, nothing moved.
  *
+ * A daemon that is started anew counts from then on; if the guest has moved by then, its part says that it is not all. A part that is in the log stays.
+ *
  * Nothing of this stands between QEMU's stop and the route change. daemon/ledger/ adds the parts up.
  */
 #include "relay-private.h"
@@ -20,6 +22,7 @@
 #define SOON_US G_USEC_PER_SEC
 #define CLOSE_S 15
 #define GIVE_UP_S 600 /* a guest that never resumes */
+#define RECENT_US (3600 * G_GINT64_CONSTANT (1000000)) /* a migration that ended while no daemon ran gets its part by then, or never */
 
 typedef enum { ROLE_ORIGIN, ROLE_TARGET, ROLE_PEER } Role;
 
@@ -62,6 +65,15 @@ open_new (VrRelay *self, const VrRecord *record, Role role, guint64 epoch, const
   return open;
 }
 
+/* Its target said that it runs there; not so long ago that this is of no interest any more. */
+static gboolean
+is_just_over (const VrRecord *custody)
+{
+  gint64 ago_us = g_get_real_time () - custody->time_us;
+
+  return custody->state == VR_STATE_RUNNING && ago_us < RECENT_US;
+}
+
 /* What the book says of a migration of this guest that is under way, or just was; FALSE: none that this host has to do with. */
 static gboolean
 migration_of (const VrRelay *self, const VrGuest *guest, Role *role, guint64 *epoch, const char **origin, const char **target)
@@ -77,13 +89,39 @@ migration_of (const VrRelay *self, const VrGuest *guest, Role *role, guint64 *ep
       *target = intent->target;
       return *role == ROLE_ORIGIN || g_str_equal (intent->target, me);
     }
-  if (custody == NULL || custody->state != VR_STATE_MOVED || custody->origin == NULL)
+  if (custody == NULL || custody->origin == NULL || (custody->state != VR_STATE_MOVED && !is_just_over (custody)))
     return FALSE;
   *role = g_str_equal (custody->origin, me) ? ROLE_ORIGIN : g_str_equal (custody->owner, me) ? ROLE_TARGET : ROLE_PEER;
   *epoch = custody->epoch;
   *origin = custody->origin;
   *target = custody->owner;
   return TRUE;
+}
+
+/* Did this host write its part before it was started anew? */
+static gboolean
+has_part (VrRelay *self, const char *uuid, guint64 epoch)
+{
+  g_autoptr (VrMigration) migration = vr_shelf_find (self->shelf, uuid, epoch);
+
+  return migration != NULL && vr_migration_part (migration, self->config->host->name) != NULL;
+}
+
+/*
+ * This host should have begun to count earlier: the guest is not here any more, or here already. That is so when no daemon ran when it moved: the part
+ * says what is known, and that it is not all.
+ */
+static gboolean
+is_late (VrRelay *self, const VrGuest *guest, Role role, guint64 epoch)
+{
+  const VrLocal *local = guest->custody != NULL ? g_hash_table_lookup (self->locals, guest->custody->uuid) : NULL;
+
+  if (guest->custody == NULL)
+    return FALSE;
+  if (guest->custody->epoch >= epoch)
+    return TRUE;
+  return role == ROLE_ORIGIN
+         && (local == NULL || (local->presence != VR_PRESENCE_RUNNING && local->presence != VR_PRESENCE_LEAVING));
 }
 
 static void
@@ -102,7 +140,16 @@ find_new (VrRelay *self, const VrGuest *guest)
     return;
   if (epoch <= GPOINTER_TO_SIZE (g_hash_table_lookup (self->ledgers_closed, record->uuid)))
     return;
+  if (has_part (self, record->uuid, epoch))
+    {
+      g_hash_table_replace (self->ledgers_closed, g_strdup (record->uuid), GSIZE_TO_POINTER (epoch));
+      return;
+    }
+  if (role == ROLE_PEER && record->state != VR_STATE_MOVED)
+    return;
   open = open_new (self, record, role, epoch, origin, target);
+  if (role != ROLE_PEER && is_late (self, guest, role, epoch))
+    open->part->partial = g_strdup ("its daemon was not running, or had not heard of the migration, when it began");
   if (role != ROLE_PEER && guest->intent != NULL)
     open->part->phases[VR_PHASE_INTENT] = guest->intent->time_us;
 }
@@ -198,6 +245,11 @@ take_switchover (Open *open)
 
   g_free (part->way);
   part->way = g_strdup (vr_switchover_way_to_string (VR_WAY_ROUTE_ONLY));
+  if (counts == NULL && part->partial != NULL)
+    {
+      g_clear_pointer (&part->way, g_free); /* nobody knows */
+      return;
+    }
   if (counts == NULL)
     {
       part->why = part->why != NULL ? part->why : g_strdup ("nothing was drained or sent again");
@@ -222,6 +274,7 @@ take_switchover (Open *open)
       vr_ledger_count (nic, VR_COUNT_COPIED, from->to_guest);
       vr_ledger_count (nic, VR_COUNT_RESENT, from->resent);
       vr_ledger_count (nic, VR_COUNT_UNSENT, from->not_sent);
+      vr_ledger_count (nic, VR_COUNT_TOO_LARGE, from->too_large);
       vr_ledger_count (nic, VR_COUNT_PUSHED_BACK, from->pushed_back);
       vr_ledger_count (nic, VR_COUNT_DUPLICATES, from->swallowed);
       vr_ledger_count (nic, VR_COUNT_MEMORY, i == 0 ? counts->memory : 0);

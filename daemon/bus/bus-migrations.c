@@ -62,6 +62,7 @@ hosts_variant (const VrMigration *m)
       g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
       add_text (&builder, "host", part->writer);
       add_text (&builder, "role", g_str_equal (part->writer, m->origin) ? "origin" : g_str_equal (part->writer, m->target) ? "target" : "peer");
+      add_text (&builder, "partial", part->partial);
       add_phases (&builder, part->phases);
       g_variant_builder_add (&builder, "{sv}", "nics", nics_variant (part));
       g_variant_builder_close (&builder);

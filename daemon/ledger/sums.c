@@ -16,7 +16,8 @@
  *
  * Between the two hosts: relayed + resent + own = arrived + lost on the way. Each reads its counters when they stand still, and then
  * this holds exactly; or, where relaying goes on, after a while, and then two readings differ by what came between them: rate times the time between,
- * and half a second of it for the way. More that arrived than was sent is a fault: some counter lies.
+ * and half a second of it for the way. More that arrived than was sent is a fault: some counter lies. Where one of them did not count from the
+ * beginning to the end (its daemon was started anew), its own sums hold, and nothing is said of what was between the two.
  */
 #include "sums.h"
 
@@ -84,8 +85,10 @@ add_origin (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
 {
   guint64 given = count_of (nic, VR_COUNT_RESENT) + count_of (nic, VR_COUNT_PUSHED_BACK);
 
-  lose (m, part, nic, less (count_of (nic, VR_COUNT_LEFT), given), "in %s's tap after QEMU stopped", part->writer);
-  lose (m, part, nic, count_of (nic, VR_COUNT_UNSENT), "could not be sent after the guest by %s", part->writer);
+  if (part->partial == NULL)
+    lose (m, part, nic, less (count_of (nic, VR_COUNT_LEFT), given), "in %s's tap after QEMU stopped", part->writer);
+  lose (m, part, nic, less (count_of (nic, VR_COUNT_UNSENT), count_of (nic, VR_COUNT_TOO_LARGE)), "could not be sent after the guest by %s", part->writer);
+  lose (m, part, nic, count_of (nic, VR_COUNT_TOO_LARGE), "in %s's tap and too large for the tunnel", part->writer);
   m->duplicates += count_of (nic, VR_COUNT_DUPLICATES);
 }
 
@@ -119,6 +122,8 @@ add_between (VrMigration *m, const VrLedger *origin, const VrLedger *target, con
   for (guint i = 0; i < target->nics->len; i++)
     if (g_str_equal (((VrLedgerNic *) target->nics->pdata[i])->mac, out->mac))
       in = target->nics->pdata[i];
+  if (origin->partial != NULL || target->partial != NULL)
+    return; /* what one of them sent or got uncounted is neither lost nor too much */
   if (in == NULL || !vr_ledger_knows (out, VR_COUNT_RELAYED) || !vr_ledger_knows (in, VR_COUNT_ARRIVED))
     return;
   sent = count_of (out, VR_COUNT_RELAYED) + count_of (out, VR_COUNT_RESENT) + count_of (out, VR_COUNT_OWN);
@@ -166,7 +171,15 @@ write_verdict (const VrMigration *m, const VrLedger *origin)
 
       g_string_append_printf (text, "%s%" G_GUINT64_FORMAT " %s", i > 0 ? ", " : "", loss->packets, loss->where);
     }
-  if (m->complete && g_strcmp0 (origin->way, "route only") == 0 && !m->returned)
+  for (guint i = 0; i < m->parts->len; i++)
+    {
+      const VrLedger *part = m->parts->pdata[i];
+
+      if (part->partial != NULL)
+        g_string_append_printf (text, "%s; %s did not count all: %s", i == 0 && m->complete && m->lost == 0 ? " of what was counted" : "",
+                                part->writer, part->partial);
+    }
+  if (m->complete && origin->partial == NULL && g_strcmp0 (origin->way, "route only") == 0 && !m->returned)
     g_string_append (text, "; besides, QEMU may have dropped up to two a queue, which nobody can count");
   if (m->duplicates > 0)
     g_string_append_printf (text, "; at most %" G_GUINT64_FORMAT " duplicated", m->duplicates);

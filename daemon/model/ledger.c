@@ -22,7 +22,8 @@ static const char *const count_names[] = {
   [VR_COUNT_ARRIVED] = "arrived",     [VR_COUNT_FRAMES] = "frames",
   [VR_COUNT_FLOODED] = "flooded",     [VR_COUNT_DELIVERED] = "delivered", [VR_COUNT_TAP_DROPPED] = "tap-dropped",
   [VR_COUNT_QUEUED] = "queued",       [VR_COUNT_DRAINED] = "drained",     [VR_COUNT_COPIED] = "copied",
-  [VR_COUNT_RESENT] = "resent",       [VR_COUNT_UNSENT] = "unsent",       [VR_COUNT_PUSHED_BACK] = "pushed-back",
+  [VR_COUNT_RESENT] = "resent",       [VR_COUNT_UNSENT] = "unsent",       [VR_COUNT_TOO_LARGE] = "too-large",
+  [VR_COUNT_PUSHED_BACK] = "pushed-back",
   [VR_COUNT_DUPLICATES] = "duplicates", [VR_COUNT_QUEUE] = "queue",       [VR_COUNT_MEMORY] = "memory",
   [VR_COUNT_RATE] = "rate",           [VR_COUNT_ANSWERS] = "answers",
   [VR_COUNT_OWN] = "own",             [VR_COUNT_LEFT] = "left",
@@ -86,6 +87,7 @@ ledger_clear (gpointer data)
   g_free (ledger->writer);
   g_free (ledger->way);
   g_free (ledger->why);
+  g_free (ledger->partial);
   g_ptr_array_unref (ledger->nics);
 }
 
@@ -184,6 +186,7 @@ vr_ledger_to_json (const VrLedger *ledger)
   add_text (builder, "writer", ledger->writer);
   add_text (builder, "way", ledger->way);
   add_text (builder, "why", ledger->why);
+  add_text (builder, "partial", ledger->partial);
   add_number (builder, "time_us", ledger->time_us);
   add_number (builder, "seq", ledger->seq);
   add_number (builder, "critical_ns", ledger->critical_ns);
@@ -283,6 +286,7 @@ vr_ledger_from_object (JsonObject *object, GError **error)
       || !vr_field_text (object, "writer", TRUE, VR_FIELD_HOST, &ledger->writer, error)
       || !vr_field_text (object, "way", FALSE, VR_FIELD_TEXT, &ledger->way, error)
       || !vr_field_text (object, "why", FALSE, VR_FIELD_TEXT, &ledger->why, error)
+      || !vr_field_text (object, "partial", FALSE, VR_FIELD_TEXT, &ledger->partial, error)
       || !vr_field_number (object, "time_us", 0, &ledger->time_us, error)
       || !vr_field_number (object, "seq", 1, &seq, error)
       || !vr_field_number (object, "critical_ns", 0, &critical, error)

@@ -49,6 +49,7 @@ typedef enum {
   VR_COUNT_RATE,       /* packets per second that still came or were relayed when this was counted: the counts are not final */
   VR_COUNT_ANSWERS,    /* peer: packets that came straight from the guest */
   VR_COUNT_OWN,        /* origin: packets of its own that it sent to the guest through the tunnel */
+  VR_COUNT_TOO_LARGE,  /* origin: of the unsent, larger than the tunnel's MTU */
   VR_COUNT_LEFT,       /* origin: frames that waited in the tap when it was last seen, but for broadcast and multicast */
   VR_N_COUNTS
 } VrCount;
@@ -68,6 +69,7 @@ typedef struct {
   char      *origin, *target;
   char      *writer;           /* which of them, or a peer, this part is of */
   char      *way, *why;        /* origin: "queues", "copies" or "route only", and why not better; NULL: not known */
+  char      *partial;          /* why it is not counted from the beginning to the end; NULL: it is */
   gint64     time_us;          /* wall clock of writing */
   guint64    seq;              /* the writer's counter in the log */
   guint64    critical_ns;      /* origin: length of the critical section, 0: not known */

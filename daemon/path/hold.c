@@ -129,7 +129,10 @@ vr_hold_release (VrHold *hold, VrOutlet *outlet, guint most)
         continue;
       why = vr_outlet_send_packet (outlet, (struct virtio_net_hdr *) hold->buffer, hold->buffer + header, (gsize) (got - header));
       if (why == 0)
-        hold->counts.sent++;
+        {
+          hold->counts.sent++;
+          hold->counts.gso += ((struct virtio_net_hdr *) hold->buffer)->gso_type != VIRTIO_NET_HDR_GSO_NONE;
+        }
       else if (hold->counts.not_sent++ == 0)
         hold->counts.why = why;
     }

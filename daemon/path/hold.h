@@ -20,6 +20,7 @@ GQuark vr_hold_error_quark (void);
 
 typedef struct {
   guint64 sent;     /* let go, packets; a GSO packet is one */
+  guint64 gso;      /* of these, GSO packets */
   guint64 not_sent; /* the interface did not take them */
   int     why;      /* errno of the first of these, or 0 */
   guint64 dropped;  /* found no room */

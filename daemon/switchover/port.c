@@ -295,6 +295,7 @@ static void
 count_not_sent (VrPort *port, int failure)
 {
   port->counts.not_sent++;
+  port->counts.too_large += failure == EMSGSIZE;
   if (port->counts.not_sent_errno == 0)
     port->counts.not_sent_errno = failure;
 }

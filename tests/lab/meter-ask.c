@@ -42,25 +42,26 @@ meter_ask (int argc, char **argv)
       fprintf (stderr, "Usage: meter ask --to ADDRESS [--wait SECONDS] [--port N] [COMMAND]\n");
       return 2;
     }
-  MeterPacket question = {.header = {.magic = METER_MAGIC, .kind = command ? METER_ASK : METER_WARM, .run = meter_random ()}}, answer;
+  MeterPacket question = {.header = {.magic = METER_MAGIC, .kind = command ? METER_ASK : METER_WARM, .run = meter_random ()}};
   MeterKind expected = command ? METER_ANSWER : METER_WARM;
   size_t length = strlen (strcpy (question.text, command ? command : "")) + 1 + sizeof question.header;
   int fd = meter_socket ();
+  static MeterArrival arrival;
+  const MeterPacket *answer = &arrival.packet;
   struct sockaddr_in6 peer;
   meter_address (to, port, &peer);
   for (int64_t end_ns = meter_now () + (int64_t) (wait_s * 1e9); meter_now () < end_ns;)
     {
-      int64_t when_ns;
       struct pollfd wait = {fd, POLLIN, 0};
       sendto (fd, &question, length, 0, (struct sockaddr *) &peer, sizeof peer); /* no way yet: asked again below */
       if (poll (&wait, 1, 500) <= 0)
         continue;
-      int n = meter_receive (fd, &answer, &when_ns, NULL);
-      if (n < 0 || answer.header.kind != expected || answer.header.run != question.header.run)
+      if (meter_receive (fd, &arrival, 1) == 0 || arrival.length < 0 || answer->header.kind != expected
+          || answer->header.run != question.header.run)
         continue;
       if (command)
-        fwrite (answer.text, 1, n - sizeof answer.header, stdout);
-      return answer.header.number;
+        fwrite (answer->text, 1, arrival.length - sizeof answer->header, stdout);
+      return answer->header.number;
     }
   fprintf (stderr, "meter: no answer from %s in %.0f s\n", to, wait_s);
   return 124;

@@ -28,6 +28,7 @@ typedef struct
   uint64_t run;
   uint64_t used; /* the run that was used longest ago makes room */
   uint32_t answered;
+  uint32_t overflowed_before, overflowed; /* of the socket: when this run began, and as of its last packet */
   Counter counter;
 } EchoRun;
 
@@ -36,7 +37,7 @@ static uint64_t questions[QUESTIONS]; /* the last ones, a ring */
 static unsigned n_questions;
 
 static EchoRun *
-echo_run_find (uint64_t run)
+echo_run_find (uint64_t run, uint32_t overflowed)
 {
   static uint64_t clock;
   EchoRun *oldest = &runs[0];
@@ -45,13 +46,14 @@ echo_run_find (uint64_t run)
       if (runs[i].run == run)
         {
           runs[i].used = ++clock;
+          runs[i].overflowed = overflowed;
           return &runs[i];
         }
       if (runs[i].used < oldest->used)
         oldest = &runs[i];
     }
   counter_clear (&oldest->counter);
-  *oldest = (EchoRun){.run = run, .used = ++clock};
+  *oldest = (EchoRun){.run = run, .used = ++clock, .overflowed_before = overflowed, .overflowed = overflowed};
   return oldest;
 }
 
@@ -62,12 +64,12 @@ echo_reply (int fd, const MeterPacket *packet, size_t length, const struct socka
 }
 
 static void
-echo_report (int fd, MeterPacket *packet, const struct sockaddr_in6 *to)
+echo_report (int fd, MeterPacket *packet, EchoRun *run, const struct sockaddr_in6 *to)
 {
-  EchoRun *run = echo_run_find (packet->header.run);
   Counter *counter = &run->counter;
   packet->report = (MeterReport){.received = counter->received, .duplicated = counter->duplicated,
-                                 .reordered = counter->reordered, .answered = run->answered, .gap_ns = counter->gap_ns};
+                                 .reordered = counter->reordered, .answered = run->answered, .gap_ns = counter->gap_ns,
+                                 .overflowed = run->overflowed - run->overflowed_before};
   packet->report.n_missing = counter_missing (counter, packet->header.number, packet->report.missing, METER_RANGES);
   echo_reply (fd, packet, sizeof packet->header + sizeof packet->report, to);
 }
@@ -124,27 +126,36 @@ echo_ask (int fd, MeterPacket *packet, int length, const struct sockaddr_in6 *to
 }
 
 static void
-echo_handle (int fd, MeterPacket *packet, int length, int64_t when_ns, const struct sockaddr_in6 *from)
+echo_data (int fd, MeterArrival *arrival)
 {
-  EchoRun *run;
+  MeterPacket *packet = &arrival->packet;
+  uint32_t every = packet->header.arrival ? packet->header.arrival : 1;
+  EchoRun *run = echo_run_find (packet->header.run, arrival->overflowed);
+  if (!counter_add (&run->counter, packet->header.number, arrival->when_ns) || packet->header.number % every != 0)
+    return;
+  packet->header.arrival = run->answered++;
+  echo_reply (fd, packet, arrival->length, &arrival->peer);
+}
+
+static void
+echo_handle (int fd, MeterArrival *arrival)
+{
+  MeterPacket *packet = &arrival->packet;
+  if (arrival->length < 0)
+    return;
   switch (packet->header.kind)
     {
     case METER_WARM:
-      echo_reply (fd, packet, length, from);
+      echo_reply (fd, packet, arrival->length, &arrival->peer);
       break;
     case METER_DATA:
-      run = echo_run_find (packet->header.run);
-      if (counter_add (&run->counter, packet->header.number, when_ns))
-        {
-          packet->header.arrival = run->answered++;
-          echo_reply (fd, packet, length, from);
-        }
+      echo_data (fd, arrival);
       break;
     case METER_REPORT:
-      echo_report (fd, packet, from);
+      echo_report (fd, packet, echo_run_find (packet->header.run, arrival->overflowed), &arrival->peer);
       break;
     case METER_ASK:
-      echo_ask (fd, packet, length, from);
+      echo_ask (fd, packet, arrival->length, &arrival->peer);
       break;
     default:
       break;
@@ -173,13 +184,12 @@ meter_echo (int argc, char **argv)
   fflush (stdout);
   for (;;)
     {
-      MeterPacket packet;
-      struct sockaddr_in6 from;
-      int64_t when_ns;
+      static MeterArrival arrivals[METER_BATCH];
       struct pollfd wait = {fd, POLLIN, 0};
-      poll (&wait, 1, -1);
-      int n = meter_receive (fd, &packet, &when_ns, &from);
-      if (n > 0)
-        echo_handle (fd, &packet, n, when_ns, &from);
+      int n = meter_receive (fd, arrivals, METER_BATCH);
+      for (int i = 0; i < n; i++)
+        echo_handle (fd, &arrivals[i]);
+      if (n < METER_BATCH)
+        poll (&wait, 1, -1);
     }
 }

@@ -6,8 +6,8 @@
  * Then it sends numbered packets at an even rate until SIGTERM, SIGINT or --seconds, waits until the answers have settled, asks
  * the echo for its counts until it gets them, and prints JSON:
  *
- *   sent, received (numbers answered), lost = sent - received, duplicated and reordered (both ways together), gap_ms: for the
- *   round trip, on the sender's clock; `there` and `back`: the same for each way. `there` is null if the echo gave no report.
+ *   sent, asked (those to be answered: all, or one in --answer), received (answers), lost = asked - received, duplicated and reordered (both
+ *   ways together), gap_ms: for the round trip, on the sender's clock; `there` and `back`: the same for each way. `there` is null if the echo gave no report.
  *
  * The rate is kept by the clock, not by a sleep after each packet; after a stall of more than 50 ms the schedule starts anew, so
  * that a sender that was not run for a while does not send a burst that overflows something.
@@ -35,6 +35,7 @@ typedef struct
   const char *ready; /* file to make when counting starts */
   int port;
   int size; /* bytes of UDP payload */
+  int every; /* one packet in so many is answered */
   double rate;
   double warm_s, seconds, settle_s, report_s;
 } Options;
@@ -45,9 +46,10 @@ typedef struct
   struct sockaddr_in6 to;
   MeterPacket packet;
   int length;
+  uint32_t every;
   uint32_t sent;
   int64_t first_ns, last_ns; /* when the first and the last numbered packet went out */
-  Counter round_trip;        /* by the sender's number */
+  Counter round_trip;        /* by the sender's number, those that are not to be answered left out */
   Counter back;              /* by the echo's number */
   int64_t latency_ns[1024];  /* of the last packets, by number */
   int64_t latency_max_ns;
@@ -67,38 +69,47 @@ sender_put (Sender *sender, MeterKind kind, uint32_t number)
 {
   sender->packet.header.kind = kind;
   sender->packet.header.number = number;
+  sender->packet.header.arrival = sender->every;
   sendto (sender->fd, &sender->packet, sender->length, 0, (struct sockaddr *) &sender->to, sizeof sender->to);
 }
 
 /* Takes in what came, waiting until until_ns at most for something to come. Returns the kind of the last packet taken, or 0;
    its contents are left in answer. */
 static int
-sender_take (Sender *sender, MeterPacket *answer, int64_t until_ns)
+sender_take (Sender *sender, MeterArrival *answer, int64_t until_ns)
 {
   struct pollfd wait = {sender->fd, POLLIN, 0};
-  int64_t left_ns = until_ns - meter_now (), when_ns;
+  const MeterHeader *header = &answer->packet.header;
+  int64_t left_ns = until_ns - meter_now ();
   struct timespec timeout = {left_ns / SECOND, left_ns % SECOND};
   if (left_ns < 0)
     timeout = (struct timespec){0};
-  if (ppoll (&wait, 1, &timeout, NULL) <= 0 || meter_receive (sender->fd, answer, &when_ns, NULL) < 0
-      || answer->header.run != sender->packet.header.run)
+  if (ppoll (&wait, 1, &timeout, NULL) <= 0 || meter_receive (sender->fd, answer, 1) == 0 || answer->length < 0
+      || header->run != sender->packet.header.run)
     return 0;
-  if (answer->header.kind == METER_DATA && answer->header.number < sender->sent)
+  if (header->kind == METER_DATA && header->number < sender->sent)
     {
-      counter_add (&sender->round_trip, answer->header.number, when_ns);
-      counter_add (&sender->back, answer->header.arrival, when_ns);
-      int64_t latency_ns = when_ns - sender->latency_ns[answer->header.number % 1024];
-      if (sender->sent - answer->header.number <= 1024 && latency_ns > sender->latency_max_ns)
+      counter_add (&sender->round_trip, header->number / sender->every, answer->when_ns);
+      counter_add (&sender->back, header->arrival, answer->when_ns);
+      int64_t latency_ns = answer->when_ns - sender->latency_ns[header->number % 1024];
+      if (sender->sent - header->number <= 1024 && latency_ns > sender->latency_max_ns)
         sender->latency_max_ns = latency_ns;
     }
-  return answer->header.kind;
+  return header->kind;
+}
+
+/* How many answers there shall be to what was sent: numbers begin at 0. */
+static uint32_t
+sender_asked (const Sender *sender)
+{
+  return (sender->sent + sender->every - 1) / sender->every;
 }
 
 /* One packet at a time, each with as long as a slow guest may take: a guest that is busy is not kept so. */
 static bool
 sender_warm_up (Sender *sender, double seconds)
 {
-  MeterPacket answer;
+  MeterArrival answer;
   int in_a_row = 0;
   for (int64_t end_ns = meter_now () + (int64_t) (seconds * SECOND); !stopped && meter_now () < end_ns;)
     {
@@ -117,7 +128,7 @@ sender_warm_up (Sender *sender, double seconds)
 static void
 sender_run (Sender *sender, const Options *options)
 {
-  MeterPacket answer;
+  MeterArrival answer;
   int64_t interval_ns = SECOND / options->rate, next_ns = meter_now ();
   int64_t end_ns = options->seconds > 0 ? next_ns + (int64_t) (options->seconds * SECOND) : INT64_MAX;
   sender->first_ns = next_ns;
@@ -141,9 +152,9 @@ sender_run (Sender *sender, const Options *options)
 static bool
 sender_finish (Sender *sender, const Options *options, MeterReport *report)
 {
-  MeterPacket answer;
+  MeterArrival answer;
   int64_t settle_ns = options->settle_s * SECOND, quiet_ns = meter_now () + settle_ns;
-  while (sender->round_trip.received < sender->sent && meter_now () < quiet_ns)
+  while (sender->round_trip.received < sender_asked (sender) && meter_now () < quiet_ns)
     if (sender_take (sender, &answer, quiet_ns))
       quiet_ns = meter_now () + settle_ns;
   while (sender_take (sender, &answer, meter_now () + 100 * MS)) /* duplicates that are still on their way */
@@ -155,7 +166,7 @@ sender_finish (Sender *sender, const Options *options, MeterReport *report)
       while (meter_now () < next_ns)
         if (sender_take (sender, &answer, next_ns) == METER_REPORT)
           {
-            *report = answer.report;
+            *report = answer.packet.report;
             return true;
           }
     }
@@ -177,24 +188,25 @@ sender_print (Sender *sender, const Options *options, const MeterReport *there)
   CounterRange missing[METER_RANGES];
   const Counter *trip = &sender->round_trip, *back = &sender->back;
   uint32_t answered = there ? there->answered : back->received ? back->highest + 1 : 0;
-  uint32_t n = counter_missing (trip, sender->sent, missing, METER_RANGES);
+  uint32_t asked = sender_asked (sender);
+  uint32_t n = counter_missing (trip, asked, missing, METER_RANGES);
 
   /* Silence at either end counts too: from the first packet on, and until the last one. */
   if (sender->round_trip.received == 0)
     sender->round_trip.last_ns = sender->first_ns;
   counter_idle (&sender->round_trip, sender->last_ns);
-  printf ("{\"to\": \"%s\", \"rate\": %g, \"seconds\": %.3f, \"sent\": %u, \"received\": %u, \"lost\": %u, "
+  printf ("{\"to\": \"%s\", \"rate\": %g, \"seconds\": %.3f, \"sent\": %u, \"asked\": %u, \"received\": %u, \"lost\": %u, "
           "\"duplicated\": %u, \"reordered\": %u, \"gap_ms\": %.1f, \"latency_max_ms\": %.1f, ",
-          options->to, options->rate, (sender->last_ns - sender->first_ns) / 1e9, sender->sent, trip->received,
-          sender->sent - trip->received, back->duplicated + (there ? there->duplicated : 0), trip->reordered, trip->gap_ns / 1e6,
+          options->to, options->rate, (sender->last_ns - sender->first_ns) / 1e9, sender->sent, asked, trip->received,
+          asked - trip->received, back->duplicated + (there ? there->duplicated : 0), trip->reordered, trip->gap_ns / 1e6,
           sender->latency_max_ns / 1e6);
   print_ranges ("missing", missing, n);
   if (there)
     {
       printf (", \"there\": {\"sent\": %u, \"received\": %u, \"lost\": %u, \"duplicated\": %u, \"reordered\": %u, "
-              "\"guest_clock_gap_ms\": %.1f, ",
+              "\"overflowed\": %u, \"guest_clock_gap_ms\": %.1f, ",
               sender->sent, there->received, sender->sent - there->received, there->duplicated, there->reordered,
-              there->gap_ns / 1e6);
+              there->overflowed, there->gap_ns / 1e6);
       print_ranges ("missing", there->missing, there->n_missing);
       printf ("}");
     }
@@ -214,6 +226,7 @@ parse (int argc, char **argv, Options *options)
       {"to", required_argument, NULL, 't'},      {"port", required_argument, NULL, 'p'},   {"rate", required_argument, NULL, 'r'},
       {"size", required_argument, NULL, 's'},    {"warm", required_argument, NULL, 'w'},   {"ready", required_argument, NULL, 'R'},
       {"seconds", required_argument, NULL, 'S'}, {"settle", required_argument, NULL, 'q'}, {"report", required_argument, NULL, 'e'},
+      {"answer", required_argument, NULL, 'a'},
       {0}};
   int option;
   while ((option = getopt_long (argc, argv, "", names, NULL)) != -1)
@@ -228,22 +241,24 @@ parse (int argc, char **argv, Options *options)
       case 'S': options->seconds = atof (optarg); break;
       case 'q': options->settle_s = atof (optarg); break;
       case 'e': options->report_s = atof (optarg); break;
+      case 'a': options->every = atoi (optarg); break;
       default: return false;
       }
   return options->to && optind == argc && options->rate >= 1 && options->rate <= 1e5
-         && options->size >= (int) sizeof (MeterHeader) && options->size <= METER_MAX;
+         && options->every >= 1 && options->size >= (int) sizeof (MeterHeader) && options->size <= METER_MAX;
 }
 
 int
 meter_send (int argc, char **argv)
 {
-  Options options = {.port = METER_PORT, .size = 64, .rate = 100, .warm_s = 90, .settle_s = 3, .report_s = 10};
+  Options options = {.port = METER_PORT, .size = 64, .rate = 100, .every = 1, .warm_s = 90, .settle_s = 3, .report_s = 10};
   MeterReport report;
   static Sender sender;
   if (!parse (argc, argv, &options))
     {
       fprintf (stderr, "Usage: meter send --to ADDRESS [--rate PACKETS/S] [--size BYTES] [--port N] [--seconds N] [--ready FILE]\n"
-                       "       [--warm N] [--settle N] [--report N]   longest waits in seconds; --warm 0: do not warm up\n");
+                       "       [--warm N] [--settle N] [--report N]   longest waits in seconds; --warm 0: do not warm up\n"
+                       "       [--answer N]   one packet in N is answered\n");
       return 2;
     }
   struct sigaction action = {.sa_handler = on_signal};
@@ -251,6 +266,7 @@ meter_send (int argc, char **argv)
   sigaction (SIGINT, &action, NULL);
   sender.fd = meter_socket ();
   sender.length = options.size;
+  sender.every = options.every;
   sender.packet.header = (MeterHeader){.magic = METER_MAGIC, .run = meter_random ()};
   meter_address (options.to, options.port, &sender.to);
   if (options.warm_s > 0 && !sender_warm_up (&sender, options.warm_s))

@@ -45,7 +45,8 @@ meter_socket (void)
   int fd = socket (AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   int off = 0, on = 1, size = 8 << 20;
   if (fd < 0 || setsockopt (fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0
-      || setsockopt (fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) < 0)
+      || setsockopt (fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) < 0
+      || setsockopt (fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) < 0)
     {
       perror ("meter: cannot make a UDP socket");
       exit (2);
@@ -70,25 +71,47 @@ meter_address (const char *host, int port, struct sockaddr_in6 *to)
   exit (2);
 }
 
-int
-meter_receive (int fd, MeterPacket *packet, int64_t *when_ns, struct sockaddr_in6 *peer)
+static void
+arrival_fill (MeterArrival *arrival, struct mmsghdr *message, int64_t now_ns)
 {
-  char control[128];
-  struct iovec data = {packet, sizeof *packet};
-  struct msghdr message = {.msg_name = peer, .msg_namelen = peer ? sizeof *peer : 0, .msg_iov = &data, .msg_iovlen = 1,
-                           .msg_control = control, .msg_controllen = sizeof control};
-  ssize_t n = recvmsg (fd, &message, 0);
-  if (n < (ssize_t) sizeof packet->header || packet->header.magic != METER_MAGIC)
-    return -1;
-  *when_ns = meter_now ();
-  for (struct cmsghdr *c = CMSG_FIRSTHDR (&message); c; c = CMSG_NXTHDR (&message, c))
+  arrival->length = (int) message->msg_len;
+  arrival->when_ns = now_ns;
+  arrival->overflowed = 0;
+  if (message->msg_len < sizeof arrival->packet.header || arrival->packet.header.magic != METER_MAGIC)
+    arrival->length = -1;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR (&message->msg_hdr); c; c = CMSG_NXTHDR (&message->msg_hdr, c))
     if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS)
       {
         struct timespec t;
         memcpy (&t, CMSG_DATA (c), sizeof t);
-        *when_ns = t.tv_sec * INT64_C (1000000000) + t.tv_nsec;
+        arrival->when_ns = t.tv_sec * INT64_C (1000000000) + t.tv_nsec;
       }
-  return n;
+    else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
+      memcpy (&arrival->overflowed, CMSG_DATA (c), sizeof arrival->overflowed);
+}
+
+int
+meter_receive (int fd, MeterArrival *arrivals, unsigned n)
+{
+  static union
+  {
+    struct cmsghdr aligned;
+    char bytes[128];
+  } controls[METER_BATCH];
+  struct mmsghdr messages[METER_BATCH];
+  struct iovec data[METER_BATCH];
+  n = n < METER_BATCH ? n : METER_BATCH;
+  for (unsigned i = 0; i < n; i++)
+    {
+      data[i] = (struct iovec){&arrivals[i].packet, sizeof arrivals[i].packet};
+      messages[i].msg_hdr = (struct msghdr){.msg_name = &arrivals[i].peer, .msg_namelen = sizeof arrivals[i].peer, .msg_iov = &data[i],
+                                            .msg_iovlen = 1, .msg_control = &controls[i], .msg_controllen = sizeof controls[i]};
+    }
+  int came = recvmmsg (fd, messages, n, MSG_DONTWAIT, NULL);
+  int64_t now_ns = meter_now ();
+  for (int i = 0; i < came; i++)
+    arrival_fill (&arrivals[i], &messages[i], now_ns);
+  return came > 0 ? came : 0;
 }
 
 int

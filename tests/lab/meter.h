@@ -10,14 +10,15 @@
 #include <netinet/in.h>
 
 #define METER_PORT 9009
-#define METER_MAGIC 0x56524d31u /* changes whenever the format changes */
+#define METER_MAGIC 0x56524d32u /* changes whenever the format changes */
 #define METER_MAX 1400          /* bytes of a datagram: never a fragment on the underlay */
 #define METER_RANGES 64         /* ranges of lost numbers in a report */
 
 typedef enum
 {
   METER_WARM = 1,    /* sender -> echo: answer with METER_WARM, count nothing */
-  METER_DATA = 2,    /* sender -> echo: a numbered packet; echo -> sender: its answer, `arrival` numbers the answers */
+  METER_DATA = 2,    /* sender -> echo: a numbered packet, whose number is answered if `arrival` divides it (0: each is); echo -> sender: its
+                        answer, `arrival` numbers the answers */
   METER_REPORT = 3,  /* sender -> echo: what have you counted, of `number` packets?; echo -> sender: MeterReport follows */
   METER_ASK = 4,     /* asker -> echo: run the command that follows; `run` makes the question unique, so it can be repeated */
   METER_ANSWER = 5,  /* echo -> asker: `number` = exit status, the command's output follows */
@@ -40,7 +41,7 @@ typedef struct
   uint32_t answered; /* answers sent */
   int64_t gap_ns;    /* on the guest's clock, which stands still while QEMU has stopped the guest */
   uint32_t n_missing; /* ranges in all; at most METER_RANGES follow */
-  uint32_t padding;
+  uint32_t overflowed; /* packets that had no room in the guest's own socket: the echo was too slow, nobody else lost them */
   CounterRange missing[METER_RANGES];
 } MeterReport;
 
@@ -65,9 +66,18 @@ int meter_send (int argc, char **argv);
 int meter_echo (int argc, char **argv);
 int meter_ask (int argc, char **argv);
 
-/* Receives one datagram without waiting. Returns its length, or -1 when there is none or it is none of the meter's; when_ns: when the
-   kernel took it (CLOCK_REALTIME). peer takes a sockaddr_in6, NULL if not wanted. */
-int meter_receive (int fd, MeterPacket *packet, int64_t *when_ns, struct sockaddr_in6 *peer);
+typedef struct
+{
+  MeterPacket packet;
+  int length; /* -1: it is none of the meter's */
+  int64_t when_ns; /* when the kernel took it (CLOCK_REALTIME) */
+  uint32_t overflowed; /* what the socket had no room for before it, in all */
+  struct sockaddr_in6 peer;
+} MeterArrival;
+
+/* Receives what there is without waiting, n datagrams at most (METER_BATCH); returns how many came. */
+#define METER_BATCH 32
+int meter_receive (int fd, MeterArrival *arrivals, unsigned n);
 
 /* A UDP socket for IPv6 and IPv4 with time stamps and large buffers. Exits the program when that fails. */
 int meter_socket (void);

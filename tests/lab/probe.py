@@ -6,10 +6,13 @@ mtu      sends full-size packets with DF until the path says that they are too b
 refused  sends to a closed UDP port until the guest's ICMP error comes back
 bulk     sends 2 MB to a TCP port that echoes, and takes them back
 Each of these fails after 30 seconds.
-stream   sends to that port until SIGTERM, and takes it all back; then prints how many bytes came back, and the longest gap"""
+stream   sends to that port until SIGTERM, and takes it all back; then prints how many bytes came back, the longest gap, and how many
+segments this end sent again"""
 import json
+import select
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -80,12 +83,15 @@ def stream():
     threading.Thread(target=send, daemon=True).start()
     got, gap, last = 0, 0.0, time.monotonic()
     while not ends:
+        if not select.select([tcp], [], [], 0.5)[0]:
+            continue
         part = tcp.recv(65536)
         now = time.monotonic()
         if not part:
             break
         got, gap, last = got + len(part), max(gap, now - last), now
-    print(json.dumps({"bytes": got, "gap_ms": round(gap * 1000)}))
+    again = struct.unpack_from("I", tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]  # tcpi_total_retrans
+    print(json.dumps({"bytes": got, "gap_ms": round(gap * 1000), "retransmitted": again}))
 
 
 {"mtu": mtu, "refused": refused, "bulk": bulk, "stream": stream}[what]()

@@ -2,6 +2,7 @@
 /* A path that becomes direct, with packets of both families on their way. path-world.h says between whom. */
 #include "path-world.h"
 
+#include "bulk.h"
 #include "daemon/names.h"
 
 #include <signal.h>
@@ -67,6 +68,28 @@ test_ordered (void)
   g_assert_true (w.made && w.result.straight && w.result.returned);
   g_assert_cmpuint (w.result.counts.sent, >, 0);
   g_assert_cmpuint (w.result.counts.not_sent + w.result.counts.dropped, ==, 0);
+  path_world_down (&w);
+}
+
+/* TCP as fast as it goes: what was sent arrives, in order; large packets wait as they are. */
+static void
+test_tcp (void)
+{
+  enum { MUCH = 1024 * 1024 };
+  PathWorld w;
+  Bulk     *bulk;
+
+  path_world_up (&w, SLOW_MS);
+  bulk = bulk_new ("s", "guest", path_guest[0]);
+  bulk_await (bulk, MUCH);
+  path_begin (&w, FOR_EVER_MS, NULL);
+  g_assert_true (wait_for (path_is_over, &w));
+  path_expect_routes ("vr-h3");
+  bulk_await (bulk, MUCH);
+  bulk_stop (bulk);
+  g_assert_true (w.result.straight && w.result.returned);
+  g_assert_cmpuint (w.result.counts.not_sent + w.result.counts.dropped, ==, 0);
+  g_test_message ("held %" G_GUINT64_FORMAT " packets, %" G_GUINT64_FORMAT " of them GSO", w.result.counts.sent, w.result.counts.gso);
   path_world_down (&w);
 }
 
@@ -211,6 +234,7 @@ main (int argc, char **argv)
   netns_init (&argc, &argv);
   netns_add ("/path/at-once", test_at_once);
   netns_add ("/path/ordered", test_ordered);
+  netns_add ("/path/tcp", test_tcp);
   netns_add ("/path/ends-early", test_ends_early);
   netns_add ("/path/lost", test_lost);
   netns_add ("/path/given-up", test_given_up);

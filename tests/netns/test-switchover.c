@@ -771,6 +771,7 @@ test_too_large (void)
   run_at (&world, LONG_AFTER (stop));
   expect_out (&world, "1 2");
   g_assert_cmpuint (counts_of (&world).not_sent, ==, 1);
+  g_assert_cmpuint (counts_of (&world).too_large, ==, 1);
   g_assert_cmpint (counts_of (&world).not_sent_errno, ==, EMSGSIZE);
   world_end (&world);
 }
@@ -839,6 +840,32 @@ test_abort (void)
   standin_expect (world.qemu, "old-route");
   g_assert_cmpuint (counts_of (&world).pushed_back, ==, 5);
   g_assert_false (vr_switchover_return (world.switchover, flip_back, &world));
+  world_end (&world);
+}
+
+/* Nothing older than the migration: what waited for a paused guest before it was armed is not sent, what left by the tunnel before the stop is not given
+ * back. */
+static void
+test_older (void)
+{
+  World world;
+  gint64 stop;
+
+  world_open (&world, 1);
+  stop = standin_stop (world.qemu, FALSE);
+  put_texts (&world, "old older");
+  arm (&world, PID_FILE, MUCH, MUCH);
+  relay_text (&world, "not-of-this-move");
+  put_text (&world, "1");
+  run_at (&world, LONG_BEFORE (stop));
+  relay_text (&world, "2");
+  expect_out (&world, "not-of-this-move 1 2");
+  g_assert_cmpuint (counts_of (&world).drained, ==, 3);
+  standin_resume (world.qemu);
+  g_assert_true (vr_switchover_return (world.switchover, flip_back, &world));
+  standin_expect (world.qemu, "1");
+  standin_expect (world.qemu, "2");
+  standin_expect (world.qemu, "old-route");
   world_end (&world);
 }
 
@@ -972,6 +999,7 @@ main (int argc, char **argv)
   netns_add ("/switchover/too-large", test_too_large);
   netns_add ("/switchover/called-off", test_called_off);
   netns_add ("/switchover/abort", test_abort);
+  netns_add ("/switchover/older", test_older);
   netns_add ("/switchover/abort-many", test_abort_many);
   netns_add ("/switchover/abort-early", test_abort_early);
   netns_add ("/switchover/kept-bounded", test_kept_bounded);

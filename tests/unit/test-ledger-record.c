@@ -49,6 +49,19 @@ test_round_trip (void)
   g_assert_cmpuint (vr_ledger_nic (back, MAC)->counts[VR_COUNT_RELAYED], ==, 418);
   json_again = vr_ledger_to_json (back);
   g_assert_cmpstr (json_again, ==, json);
+  g_assert_null (back->partial);
+}
+
+static void
+test_partial (void)
+{
+  g_autoptr (VrLedger) ledger = part (), back = NULL;
+  g_autofree char *json = NULL;
+
+  ledger->partial = g_strdup ("started anew");
+  json = vr_ledger_to_json (ledger);
+  back = again (json, NULL);
+  g_assert_cmpstr (back->partial, ==, "started anew");
 }
 
 /* That nothing was dropped is something else than that nobody counted. */
@@ -113,6 +126,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/ledger-record/round-trip", test_round_trip);
+  g_test_add_func ("/ledger-record/partial", test_partial);
   g_test_add_func ("/ledger-record/unknown-is-not-zero", test_unknown_is_not_zero);
   g_test_add_func ("/ledger-record/newer-release", test_newer_release_is_understood);
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++)

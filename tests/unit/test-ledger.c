@@ -85,6 +85,7 @@ static const struct {
 } cases[] = {
   { "left-in-the-tap", FALSE, VR_COUNT_LEFT, 9, 3, 0, 0, "3 lost: 3 in h1's tap after QEMU stopped; at most 2 duplicated" },
   { "not-sent", FALSE, VR_COUNT_UNSENT, 1, 1, 0, 0, "1 lost: 1 could not be sent after the guest by h1; at most 2 duplicated" },
+  { "too-large", FALSE, VR_COUNT_TOO_LARGE, 1, 1, 0, 0, "1 lost: 1 in h1's tap and too large for the tunnel; at most 2 duplicated" },
   { "on-the-way", TRUE, VR_COUNT_ARRIVED, 400, 6, 0, 0, "6 lost: 6 on the way from h1 to h3; at most 2 duplicated" },
   { "queue-full", TRUE, VR_COUNT_TAP_DROPPED, 252, 252, 0, 0, "252 lost: 252 dropped by h3's tap: its queue was full; at most 2 duplicated" },
   { "in-the-targets-tap", TRUE, VR_COUNT_DELIVERED, 400, 10, 0, 0, "10 lost: 10 still in h3's tap; at most 2 duplicated" },
@@ -240,6 +241,25 @@ test_shelf_is_bounded (void)
   g_assert_cmpuint (((VrMigration *) all->pdata[0])->epoch, ==, VR_SHELF_MAX + 1);
 }
 
+/* The origin's daemon was started anew: what it did not count is neither lost nor too much, and that is said. */
+static void
+test_partial (void)
+{
+  g_autoptr (VrLedger) origin = origin_part (), target = target_part ();
+  g_autoptr (VrMigration) m = NULL;
+  VrLedgerNic *nic = vr_ledger_nic (origin, MAC);
+
+  origin->partial = g_strdup ("started anew");
+  g_clear_pointer (&origin->way, g_free);
+  vr_ledger_count (nic, VR_COUNT_RELAYED, 7);
+  vr_ledger_count (nic, VR_COUNT_LEFT, 50);
+  m = add_up (origin, target);
+  g_assert_true (m->complete);
+  g_assert_cmpuint (m->faults->len, ==, 0);
+  g_assert_cmpuint (m->lost, ==, 0);
+  g_assert_nonnull (strstr (m->verdict, "nothing lost of what was counted; h1 did not count all: started anew"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -253,6 +273,7 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/ledger/relaying-goes-on", test_relaying_goes_on);
   g_test_add_func ("/ledger/incomplete", test_incomplete);
+  g_test_add_func ("/ledger/partial", test_partial);
   g_test_add_func ("/ledger/route-only", test_route_only_says_so);
   g_test_add_func ("/ledger/tally", test_tally);
   g_test_add_func ("/ledger/shelf/latest", test_shelf_keeps_the_latest);
