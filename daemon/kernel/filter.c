@@ -488,6 +488,7 @@ read_named_counters (JsonNode *listing, GPtrArray *counters)
     }
 }
 
+/* One call each: a listing of the whole table would be one, but in the order of its sets and not in that in which packets pass them. */
 static gboolean
 read_sets (VrFilter *filter, const char *family, const char *const *sets, GPtrArray *counters, GError **error)
 {

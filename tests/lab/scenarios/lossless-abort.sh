@@ -1,11 +1,12 @@
 # A migration that fails after QEMU stopped the guest: what left for the target comes back, and no packet is lost
-# A busy machine holds the guest for minutes: what is kept for it ([migration] kept-memory) has room for six minutes of this rate
+# What is kept for it ([migration] kept-memory) has room for six minutes of this rate, should a busy machine hold the guest so long. The target dies: QEMU
+# would heed an abort only once all memory had gone through the shaped link.
 rate=20
 boot d h1
 expect_soon "T1 is up" tunnel_up h2 h1
 remember h1 h3
-traffic s d $((rate / 2)) --settle 60 --report 60
-traffic6 s d $((rate / 2)) --settle 60 --report 60
+traffic s d $((rate / 2)) --settle 10 --report 60
+traffic6 s d $((rate / 2)) --settle 10 --report 60
 
 shape h1 8mbit
 migrate_start d h1 h3
@@ -13,8 +14,8 @@ expect_soon "memory is being copied" migrating d h1
 virsh_on h1 migrate-setmaxdowntime d 200000
 expect_soon "d belongs to h3 once its CPUs stopped" record_is d owner h3
 expect_soon "h1 relays" at_least relayed 20
-abort d h1 || kill_qemu d h3
-expect_fail "virsh says that it was aborted" migrate_end
+kill_qemu d h3
+expect_fail "virsh says that it failed" migrate_end
 shape h1 off
 expect_soon "the record says that it came back" record_is d state returned
 sleep 3
