@@ -57,7 +57,7 @@ start_relay() {
   [ -x "$root$program" ] || die "$program is not there"
   mkdir -p -m 700 "$root/run/virt-relay" # as its unit does
   rm -f "$root/run/virt-relay/hook.sock"
-  service_start "$1" virt-relayd "$program"
+  service_start "$1" virt-relayd nice -n -10 "$program" # as its unit does
   wait_for 120 test -S "$root/run/virt-relay/hook.sock" || die "virt-relayd on $1 does not start: $(tail -3 "$LAB_RUN/$1/log/virt-relayd.out")"
 }
 stop_relay() {
