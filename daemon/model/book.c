@@ -548,6 +548,15 @@ vr_book_intent_of (const VrBook *book, const char *uuid, const char *target)
   return intent && intent_counts (intent, page->guest.custody) ? intent : NULL;
 }
 
+gboolean
+vr_book_has_withdrawn (const VrBook *book, const char *uuid, const char *target)
+{
+  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
+  const VrRecord *intent = page ? g_hash_table_lookup (page->intents, target) : NULL;
+
+  return intent && intent->state == VR_STATE_WITHDRAWN;
+}
+
 const VrHost *
 vr_book_host (const VrBook *book, const char *name)
 {

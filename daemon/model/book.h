@@ -57,6 +57,8 @@ const char *vr_book_holder (const VrBook *book, GPtrArray *nics);
 const VrGuest *vr_book_guest (const VrBook *book, const char *uuid); /* NULL if unknown */
 /* The target's own latest word, if it announces the guest and is not out of date; whether it is the one that stands or not. */
 const VrRecord *vr_book_intent_of (const VrBook *book, const char *uuid, const char *target);
+/* Has it announced the guest and then said that it does not come, whatever happened since? */
+gboolean       vr_book_has_withdrawn (const VrBook *book, const char *uuid, const char *target);
 const VrHost  *vr_book_host (const VrBook *book, const char *name);
 GPtrArray     *vr_book_guest_uuids (const VrBook *book); /* (transfer container), sorted, strings owned by the book */
 GPtrArray     *vr_book_host_names (const VrBook *book);

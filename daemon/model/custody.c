@@ -4,7 +4,7 @@
  * its intent, and gives the record that is missing, if any.
  *
  *   ABSENT       mine, and no longer here: STOPPED; but MOVED, if the host that announced it says that it runs there: that happened while
- *                nobody looked. Given to me, and never seen: its origin may take it back, so wait first.
+ *                nobody looked; or if I gave it to one that did not get it after all, and that has not spoken. Given to me, and never seen: its origin may take it back, so wait first.
  *                Announced by me, and it does not come: WITHDRAWN.
  *   EXPECTED     somebody else's: INCOMING, my intent. Given to me, but it runs elsewhere, and comes from there: MOVED, to there.
  *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
@@ -211,12 +211,25 @@ claimed_by (const VrBook *book, const VrRecord *custody)
   return claimant;
 }
 
+/*
+ * Given away by me to a host that has withdrawn its intent, and has not spoken since: it was to go there, that was called off, and it went elsewhere
+ * before the news came. As long as it has not spoken I have the say.
+ */
+static gboolean
+gave_by_mistake (const char *self, const VrBook *book, const VrRecord *custody)
+{
+  return is_active (custody) && custody->state == VR_STATE_MOVED && g_strcmp0 (custody->writer, self) == 0
+         && vr_book_has_withdrawn (book, custody->uuid, custody->owner);
+}
+
 static VrRecord *
 when_absent (const char *self, const VrBook *book, const VrGuest *guest, const VrRecord *intent, gboolean waited)
 {
   const VrRecord *custody = guest->custody;
   const char     *claimant = NULL;
 
+  if (gave_by_mistake (self, book, custody) && claimed_by (book, custody) != NULL)
+    return give_away (self, custody, claimed_by (book, custody));
   if (is_active (custody) && g_str_equal (custody->owner, self))
     claimant = claimed_by (book, custody);
   if (claimant != NULL && vr_book_intent_of (book, custody->uuid, claimant) != NULL)

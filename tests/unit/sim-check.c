@@ -179,7 +179,7 @@ sim_check_liar (Sim *sim)
       {
         const VrRecord *custody = sim_custody (sim, h, i);
 
-        if (custody != NULL && custody->nics->len > 0 && g_str_equal (custody->owner, sim->hosts[sim->liar].name))
+        if (custody != NULL && custody->nics->len > 0 && !sim->guests[i].misled && g_str_equal (custody->owner, sim->hosts[sim->liar].name))
           sim_fail (sim, "attracted", "%s believes that %s belongs to the liar %s", sim->hosts[h].name, sim->guests[i].name, custody->owner);
       }
 }

@@ -262,13 +262,21 @@ check_record (Sim *sim, guint host, guint guest, const VrRecord *record)
   g_autofree char *epoch = g_strdup_printf ("%" G_GUINT64_FORMAT, record->epoch);
   const char      *owner;
 
-  if (vr_state_is_intent (record->state))
+  if (vr_state_is_intent (record->state) || (int) host == sim->liar) /* it goes by what it made up itself */
     return;
+  if (sim->liar >= 0 && record->state == VR_STATE_MOVED && g_str_equal (record->owner, sim->hosts[sim->liar].name))
+    {
+      if (presence == VR_PRESENCE_RUNNING)
+        sim_fail (sim, "attracted", "%s gives %s, which runs there, to the liar %s", record->writer, record->name, record->owner);
+      sim->guests[guest].misled = TRUE;
+    }
   owner = g_hash_table_lookup (sim->guests[guest].owners, epoch);
   if (owner != NULL && !is_forgiven (sim, host, guest, record) && strstr (owner, record->owner) == NULL)
     sim_fail (sim, "one-owner", "epoch %s of %s belongs to %s and to %s", epoch, record->name, owner, record->owner);
   g_hash_table_replace (sim->guests[guest].owners, g_strdup (epoch), g_strconcat (record->owner, " ", owner, NULL));
   if (before == NULL || g_str_equal (before->owner, record->owner))
+    return;
+  if (before->state == VR_STATE_MOVED && g_str_equal (before->writer, sim->hosts[host].name)) /* as long as nobody else has spoken */
     return;
   if (!g_str_equal (before->owner, sim->hosts[host].name) && presence != VR_PRESENCE_RUNNING)
     sim_fail (sim, "given-by-owner", "%s makes %s the owner of %s, which belonged to %s, and is %s there", record->writer, record->owner,
@@ -304,17 +312,47 @@ some_host (Sim *sim)
   return g_strdup (sim->hosts[sim_below (sim, 3) > 0 ? (guint) sim->liar : sim_below (sim, sim->net.n_hosts)].name);
 }
 
-/* Any record of custody at all, as long as it is the liar's own word: the engine sees to that. */
+/* It has somebody else's guest network, it says. */
+static void
+lie_of_itself (Sim *sim)
+{
+  SimHost *liar = &sim->hosts[sim->liar];
+  guint    victim = sim_below (sim, sim->net.n_hosts);
+  const VrHost *before = vr_book_host (liar->book, liar->name), *of = vr_book_host (liar->book, sim->hosts[victim].name);
+  g_autoptr (VrHost) lie = vr_host_new (liar->name);
+
+  lie->seq = ++liar->seq;
+  lie->identity = g_strdup (sim_chance (sim, 70) ? before->identity : of->identity);
+  lie->underlay = g_strdupv (sim_chance (sim, 70) ? before->underlay : of->underlay);
+  lie->networks = g_strdupv (of->networks);
+  lie->reach = g_strdupv (before->reach);
+  lie->macs = g_strdupv (before->macs);
+  sim_trace (sim, "  %s says that it has the networks of %s", liar->name, sim->hosts[victim].name);
+  for (guint i = 0; i < sim->net.n_hosts; i++)
+    if ((int) i != sim->liar && !sim->hosts[i].down)
+      {
+        sim->hosts[i].dirty = TRUE;
+        vr_book_add_host (sim->hosts[i].book, lie, NULL);
+      }
+}
+
+/* Any record at all, of custody, an intent, or of itself, as long as it is the liar's own word: the engine sees to that. */
 void
 sim_lie (Sim *sim)
 {
-  static const VrState states[] = { VR_STATE_RUNNING, VR_STATE_RUNNING, VR_STATE_LEAVING, VR_STATE_MOVED, VR_STATE_RETURNED, VR_STATE_STOPPED };
+  static const VrState states[] = { VR_STATE_RUNNING, VR_STATE_RUNNING, VR_STATE_LEAVING, VR_STATE_MOVED, VR_STATE_RETURNED, VR_STATE_STOPPED,
+                                    VR_STATE_INCOMING, VR_STATE_INCOMING, VR_STATE_WITHDRAWN };
   guint       guest = sim_below (sim, sim->net.n_guests);
   const VrRecord *known = sim_custody (sim, (guint) sim->liar, guest);
   const char *addresses[] = { sim->net.guests[guest].address.text, NULL };
   SimHost    *liar = &sim->hosts[sim->liar];
   g_autoptr (VrRecord) lie = vr_record_new (sim->guests[guest].uuid, sim->guests[guest].name);
 
+  if (sim_chance (sim, 10))
+    {
+      lie_of_itself (sim);
+      return;
+    }
   lie->state = states[sim_below (sim, G_N_ELEMENTS (states))];
   lie->epoch = sim_chance (sim, 20) ? 1 + sim_below (sim, 1000) : (known != NULL ? known->epoch : 1) + sim_below (sim, 3);
   lie->writer = g_strdup (liar->name);

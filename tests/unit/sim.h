@@ -51,6 +51,7 @@ typedef struct {
   SimPhase phase;
   int      at, to; /* -1: nowhere */
   SimStamp stamp;
+  gboolean misled; /* its owner took the liar's word for where it migrates to: docs/log.md says when that can be */
   gboolean odd;    /* its address is in no host's networks; then only its records and its stamp know its home */
   GHashTable *owners; /* epoch (as text) -> its owners' names, over all records of custody ever written */
 } SimGuest;

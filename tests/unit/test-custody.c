@@ -125,6 +125,63 @@ test_migration (void)
   g_assert_false (world_settle (world, "h1", VR_PRESENCE_ABSENT, FALSE));
 }
 
+/* Given to h3 by mistake: h2 has it, and says so; nobody believes h2. */
+static World *
+mistaken (void)
+{
+  World *world = moved ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) claim = vr_custody_next ("h2", world->book, D, VR_PRESENCE_RUNNING, sighting, TRUE);
+  g_autoptr (GError) error = NULL;
+
+  claim->seq = ++world->seq;
+  g_assert_false (vr_book_add_record (world->book, claim, &error));
+  g_assert_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_WAITS);
+  assert_custody (world, VR_STATE_MOVED, 2, "h3");
+  return world;
+}
+
+/* … and it comes to h3 now, from h2. */
+static void
+test_mistaken_and_coming (void)
+{
+  g_autoptr (World) world = mistaken ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) record = NULL;
+
+  g_assert_null (vr_custody_next ("h3", world->book, D, VR_PRESENCE_EXPECTED, sighting, FALSE)); /* from whom does it come? */
+  sighting->owner = g_strdup ("h2");
+  sighting->epoch = 2;
+  record = vr_custody_next ("h3", world->book, D, VR_PRESENCE_EXPECTED, sighting, FALSE);
+  g_assert_nonnull (record);
+  g_assert_cmpstr (vr_state_to_string (record->state), ==, "moved");
+  g_assert_cmpstr (record->owner, ==, "h2");
+  g_assert_cmpuint (record->epoch, ==, 3);
+}
+
+/* … and h3 had called it off before it was given to it: then the giver says where it is. */
+static void
+test_mistaken_and_withdrawn (void)
+{
+  g_autoptr (World) world = mistaken ();
+  g_autoptr (VrRecord) withdrawn = vr_record_derive (custody (world), VR_STATE_WITHDRAWN, "h3"), record = NULL;
+  g_autofree char *giver = g_strdup ("h1");
+
+  g_assert_null (vr_custody_next ("h1", world->book, D, VR_PRESENCE_ABSENT, NULL, TRUE)); /* h3 may still get it */
+  withdrawn->epoch = 1;
+  withdrawn->seq = ++world->seq;
+  g_free (withdrawn->owner);
+  withdrawn->owner = g_steal_pointer (&giver);
+  vr_book_add_record (world->book, withdrawn, NULL);
+  record = vr_custody_next ("h1", world->book, D, VR_PRESENCE_ABSENT, NULL, TRUE);
+  g_assert_nonnull (record);
+  g_assert_cmpstr (vr_state_to_string (record->state), ==, "moved");
+  g_assert_cmpstr (record->owner, ==, "h2");
+  record->seq = ++world->seq;
+  g_assert_true (vr_book_add_record (world->book, record, NULL));
+  assert_custody (world, VR_STATE_RUNNING, 3, "h2"); /* whose own word is believed now */
+}
+
 static void
 test_way_home (void)
 {
@@ -302,6 +359,8 @@ main (int argc, char **argv)
   g_test_add_func ("/custody/intent-changes-no-owner", test_intent_changes_no_owner);
   g_test_add_func ("/custody/migration", test_migration);
   g_test_add_func ("/custody/way-home", test_way_home);
+  g_test_add_func ("/custody/mistaken/coming", test_mistaken_and_coming);
+  g_test_add_func ("/custody/mistaken/withdrawn", test_mistaken_and_withdrawn);
   g_test_add_func ("/custody/abort-before-stop", test_abort_before_stop);
   g_test_add_func ("/custody/abort-after-stop", test_abort_after_stop);
   g_test_add_func ("/custody/again-after-abort", test_again_after_abort);

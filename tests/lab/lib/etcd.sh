@@ -25,8 +25,38 @@ etcd_end() {
   rm -rf "$LAB_RUN/etcd" "$LAB_RUN"/etcd.*
 }
 
-# etcd_ctl ARG...: as the administrator
-etcd_ctl() { ETCDCTL_API=3 on underlay etcdctl --endpoints "$(etcd_endpoints)" "$@"; }
+# etcd_ctl ARG...: as the administrator; etcd_as H ARG...: with H's credential
+etcd_ctl() {
+  local user=()
+  [ ! -e "$LAB_RUN/etcd.users" ] || user=(--user root:root)
+  ETCDCTL_API=3 on underlay etcdctl --endpoints "$(etcd_endpoints)" "${user[@]}" "$@"
+}
+etcd_as() { ETCDCTL_API=3 on underlay etcdctl --endpoints "$(etcd_endpoints)" --user "$1:secret of $1" "${@:2}"; }
+
+# etcd_users H...: from now on etcd asks for users, and each of these hosts has a role as docs/etcd.md gives it. The daemons have to be told:
+# relay_again.
+etcd_users() {
+  local h
+  {
+    etcd_ctl user add root:root && etcd_ctl user grant-role root root
+    for h in "$@"; do
+      etcd_ctl user add "$h:secret of $h" && etcd_ctl role add "$h" && etcd_ctl user grant-role "$h" "$h" &&
+        etcd_ctl role grant-permission --prefix "$h" read /virt-relay/ &&
+        etcd_ctl role grant-permission --prefix "$h" readwrite "/virt-relay/now/$h/" &&
+        etcd_ctl role grant-permission --prefix "$h" readwrite "/virt-relay/history/$h/" || return
+    done
+    etcd_ctl auth enable
+  } > "$LAB_RUN/etcd.out" 2>&1 || return
+  touch "$LAB_RUN/etcd.users"
+}
+
+# etcd_credential H: its lines of the configuration
+etcd_credential() {
+  local file
+  file=$(root_of "$1")/etc/virt-relay.etcd
+  (umask 077 && echo "secret of $1" > "$file")
+  printf 'user = %s\npassword-file = /etc/virt-relay.etcd\n' "$1"
+}
 
 # waiting H TEXT: is it in a record that waits on H's disk? in_etcd H TEXT: is it in what H wrote last about a guest?
 waiting() { grep -q -- "$2" "$(root_of "$1")/var/lib/virt-relay/etcd/waiting"; }

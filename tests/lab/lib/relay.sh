@@ -18,7 +18,7 @@ bridge = ${!bridge:-br0}
 ${!reach:+reach = ${!reach}}
 
 [log]
-$(log_config)
+$(log_config "$h")
 
 [tunnel]
 psk-file = /etc/virt-relay.psk
@@ -34,10 +34,11 @@ X
 }
 LAB_REACH_h1=h2 LAB_REACH_h2=h1
 
-# log_config: what stands below [log]
+# log_config H: what stands below [log]
 log_config() {
   if [ "${LAB_LOG:-file}" = etcd ]; then
     printf 'engine = etcd\nendpoints = %s\n' "$(etcd_endpoints)"
+    [ ! -e "$LAB_RUN/etcd.users" ] || etcd_credential "$1"
   else
     echo 'directory = /var/lib/virt-relay/log'
   fi
