@@ -1,0 +1,30 @@
+# From an intent in the log to the tunnel to the target, with both engines: milliseconds from `incoming` written on h3 until h1 says that T2 is up
+#   tests/lab/run --vm --keep --limit 3000 tests/bench/tunnel.sh
+# BENCH_RUNS (50) of each. The intent is brought about by libvirt's hook, called as libvirt calls it, without QEMU behind it; both hosts have one clock.
+runs=${BENCH_RUNS:-50}
+
+hook() { on h3 /etc/libvirt/hooks/qemu.d/virt-relay d "$@" - < "$RESULT/d.xml"; }
+since_us() { on h1 virt-relay hosts --json | jq '.[] | select(.name == "h3") | .since'; }
+written_us() { on h1 virt-relay log d --json | jq '[.[] | select(.state == "incoming")] | last | .time'; }
+
+boot d h1
+virsh_on h1 dumpxml d > "$RESULT/d.xml"
+for engine in file etcd; do
+  LAB_LOG=$engine
+  if [ $engine = etcd ]; then
+    etcd_start
+    for h in h1 h2 h3; do relay_again $h; done
+  fi
+  expect_soon "T1 is up" tunnel_up h2 h1
+  expect_owner d h1
+  : > "$RESULT/$engine"
+  for ((run = 0; run < runs; run++)); do
+    hook migrate begin
+    wait_for 60 tunnel_up h1 h3 || die "no tunnel"
+    echo "$(written_us) $(since_us)" >> "$RESULT/$engine"
+    hook release end
+    wait_for 60 not tunnel_up h1 h3 || die "the tunnel stays"
+  done
+  awk '{print ($2 - $1) / 1000}' "$RESULT/$engine" | sort -n | awk -v e=$engine '{v[NR] = $1} END {
+    printf "bench: %s: %d intents, incoming to T2 up: median %.1f ms, p90 %.1f, p99 %.1f, max %.1f\n", e, NR, v[int((NR + 1) / 2)], v[int(NR * .9 + .5)], v[int(NR * .99 + .5)], v[NR]}'
+done
