@@ -2,8 +2,8 @@
 /*
  * Properties of the plan and of custody, over thousands of random histories of a few hosts (sim.h); sim-check.c says what they are.
  *
- * Seeds 1 to RUNS are looked at. Of the next thousands few fail, all with guests that migrate three times before the first record of
- * it has arrived anywhere (4173): two hosts then claim the guest, each with a word that some believe, until it moves again.
+ * Seeds 1 to RUNS are looked at. Of those up to 8000 three fail (4173, 5395, 6934), each with a guest that goes on to a third host before the records of
+ * its first move have been read by those that it went through: two hosts then claim it, each with a word that some believe.
  *
  * A failure prints the seed, what happened, and the plans. VR_SIM_SEED=N runs that one history alone; VR_SIM_RUNS=N that many.
  */

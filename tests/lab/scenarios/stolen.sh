@@ -10,10 +10,17 @@ truth=$(etcd_as h4 get --print-value-only "/virt-relay/now/h1/guest/$uuid")
 h2_host=$(etcd_as h4 get --print-value-only /virt-relay/now/h2/host)
 now=$(date +%s%3N)
 
-# lie PART JSON-FILTER [HOST]: what h1 says of d, changed, in h4's own place, or in HOST's
-lie() { etcd_as h4 put "/virt-relay/now/${3:-h4}/$1/$uuid" "$(jq -c ".seq = $((now += 1)) | $2" <<< "$truth")"; }
+# lie PART JSON-FILTER [HOST]: what h1 says of d, changed, in h4's own place, or in HOST's; lie_of_itself NETWORK...: h4 is a host with these
+lie() {
+  now=$((now + 1))
+  etcd_as h4 put "/virt-relay/now/${3:-h4}/$1/$uuid" "$(jq -c ".seq = $now | $2" <<< "$truth")"
+}
+lie_of_itself() {
+  now=$((now + 1))
+  etcd_as h4 put /virt-relay/now/h4/host "$(jq -c --argjson seq $now '.seq = $seq | .name = "h4" | .identity = "h4" | .underlay = ["192.0.2.254"]
+    | .macs = [] | .networks = $ARGS.positional' --args "$@" <<< "$h2_host")"
+}
 to_d() { path_is h2 d vr-h1 && paths_are h2 d vr-h1 && path_is h1 d br0; }
-believes() { on "$1" virt-relay log --refused --json | jq -e '.records | all(.writer != "h4")' > /dev/null; }
 refuses() { on "$1" virt-relay log --refused --json | jq -e --arg s "$2" '.records | any(.writer == "h4" and (.state // "host") == $s)' > /dev/null; }
 
 traffic s d 50
@@ -22,11 +29,9 @@ expect_fail "it cannot write in h1's name" lie guest '.epoch = 9 | .owner = "h4"
 expect_fail "nor in h3's" lie intent '.state = "incoming" | .writer = "h3" | .target = "h3"' h3
 expect_fail "nor remove what h1 wrote" etcd_as h4 del "/virt-relay/now/h1/guest/$uuid"
 
-expect_ok "it writes that h4 is a host with h1's network" etcd_as h4 put /virt-relay/now/h4/host \
-  "$(jq -c ".seq = $((now += 1)) | .name = \"h4\" | .identity = \"h4\" | .underlay = [\"192.0.2.254\"] | .networks = [\"10.9.1.9/24\"]" <<< "$h2_host")"
+expect_ok "it writes that h4 is a host with h1's network" lie_of_itself 10.9.1.9/24
 for h in h1 h2 h3; do expect_soon "$h does not believe it" refuses $h host; done
-expect_ok "it writes that h4 is a host, and no more" etcd_as h4 put /virt-relay/now/h4/host \
-  "$(jq -c ".seq = $((now += 1)) | .name = \"h4\" | .identity = \"h4\" | .underlay = [\"192.0.2.254\"] | .networks = []" <<< "$h2_host")"
+expect_ok "it writes that h4 is a host, and no more" lie_of_itself
 expect_soon "that is believed" eval 'on h1 virt-relay hosts --names | grep -qx h4'
 
 expect_ok "it writes that d runs on h4" lie guest '.epoch = 9 | .owner = "h4" | .writer = "h4"'
