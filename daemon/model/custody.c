@@ -4,7 +4,8 @@
  * its intent, and gives the record that is missing, if any.
  *
  *   ABSENT       mine, and no longer here: STOPPED; but MOVED, if the host that announced it says that it runs there: that happened while
- *                nobody looked; or if I gave it to one that did not get it after all, and that has not spoken. Given to me, and never seen: its origin may take it back, so wait first.
+ *                nobody looked; or if I gave it to one that did not get it after all, and that has not spoken. Given to me, and never seen: its
+ *                origin may take it back, so wait first.
  *                Announced by me, and it does not come: WITHDRAWN.
  *   EXPECTED     somebody else's: INCOMING, my intent. Given to me, but it runs elsewhere, and comes from there: MOVED, to there.
  *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
@@ -218,7 +219,7 @@ claimed_by (const VrBook *book, const VrRecord *custody)
 static gboolean
 gave_by_mistake (const char *self, const VrBook *book, const VrRecord *custody)
 {
-  return is_active (custody) && custody->state == VR_STATE_MOVED && g_strcmp0 (custody->writer, self) == 0
+  return is_active (custody) && custody->state == VR_STATE_MOVED && g_strcmp0 (custody->writer, self) == 0 && vr_book_starts_anywhere (book)
          && vr_book_has_withdrawn (book, custody->uuid, custody->owner);
 }
 

@@ -141,24 +141,6 @@ mistaken (void)
   return world;
 }
 
-/* … and it comes to h3 now, from h2. */
-static void
-test_mistaken_and_coming (void)
-{
-  g_autoptr (World) world = mistaken ();
-  g_autoptr (VrSighting) sighting = sighting_of_d ();
-  g_autoptr (VrRecord) record = NULL;
-
-  g_assert_null (vr_custody_next ("h3", world->book, D, VR_PRESENCE_EXPECTED, sighting, FALSE)); /* from whom does it come? */
-  sighting->owner = g_strdup ("h2");
-  sighting->epoch = 2;
-  record = vr_custody_next ("h3", world->book, D, VR_PRESENCE_EXPECTED, sighting, FALSE);
-  g_assert_nonnull (record);
-  g_assert_cmpstr (vr_state_to_string (record->state), ==, "moved");
-  g_assert_cmpstr (record->owner, ==, "h2");
-  g_assert_cmpuint (record->epoch, ==, 3);
-}
-
 /* … and h3 had called it off before it was given to it: then the giver says where it is. */
 static void
 test_mistaken_and_withdrawn (void)
@@ -359,7 +341,6 @@ main (int argc, char **argv)
   g_test_add_func ("/custody/intent-changes-no-owner", test_intent_changes_no_owner);
   g_test_add_func ("/custody/migration", test_migration);
   g_test_add_func ("/custody/way-home", test_way_home);
-  g_test_add_func ("/custody/mistaken/coming", test_mistaken_and_coming);
   g_test_add_func ("/custody/mistaken/withdrawn", test_mistaken_and_withdrawn);
   g_test_add_func ("/custody/abort-before-stop", test_abort_before_stop);
   g_test_add_func ("/custody/abort-after-stop", test_abort_after_stop);
