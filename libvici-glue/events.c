@@ -22,7 +22,8 @@ vr_vici_install_events (void)
   signals[CHILD_UPDOWN] = install ("child-updown", 3, G_TYPE_BOOLEAN);
   signals[IKE_REKEY] = install ("ike-rekey", 2, G_TYPE_POINTER);
   signals[CHILD_REKEY] = install ("child-rekey", 3, G_TYPE_POINTER);
-  signals[LOG] = g_signal_new ("log", VR_TYPE_VICI, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_STRING, G_TYPE_STRING);
+  signals[LOG] = g_signal_new ("log", VR_TYPE_VICI, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3, G_TYPE_STRING, G_TYPE_UINT64,
+                               G_TYPE_STRING);
 }
 
 static gboolean
@@ -78,7 +79,7 @@ emit_log (VrVici *vici, const VrViciMessage *message)
   const char *line = vr_vici_message_get (message, "msg");
 
   if (name != NULL && line != NULL)
-    g_signal_emit (vici, signals[LOG], 0, name, line);
+    g_signal_emit (vici, signals[LOG], 0, name, vr_vici_message_get_number (message, "ikesa-uniqueid", 10), line);
   return TRUE;
 }
 

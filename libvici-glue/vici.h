@@ -88,8 +88,8 @@ gboolean vr_vici_child_sa_is_up (const VrViciChildSa *sa);
  *   "child-updown"  void (VrVici *, gboolean up, const VrViciIkeSa *ike, const VrViciChildSa *child): ike has this child only
  *   "ike-rekey"     void (VrVici *, const VrViciIkeSa *old, const VrViciIkeSa *new): charon sends no updown for a rekeying
  *   "child-rekey"   void (VrVici *, const VrViciIkeSa *ike, const VrViciChildSa *old, const VrViciChildSa *new)
- *   "log"           void (VrVici *, const char *ike, const char *line): what charon logs, at its default level, about an IKE_SA of the
- *                   connection ike. For people: the only place that says why a negotiation failed.
+ *   "log"           void (VrVici *, const char *ike, guint64 unique_id, const char *line): what charon logs, at its default level, about an
+ *                   IKE_SA of the connection ike. For people: the only place that says why a negotiation failed.
  * What a signal passes is valid during the emission only.
  */
 VrVici  *vr_vici_new (const char *uri);

@@ -528,13 +528,32 @@ vr_peer_found (VrPeer *peer, gboolean conn_is_there)
   vr_peer_run (peer);
 }
 
+/*
+ * Does it say anything of the tunnel that the peer does not answer on this IKE_SA? Not if another one is kept, and this is the one that is too much:
+ * of two that were made at once the peer's charon may have dropped that one already.
+ */
+static gboolean
+is_needed (const VrPeer *peer, guint64 ike)
+{
+  const VrTunnelExpected expected = { peer->if_id, (const char *const *) peer->remote_addrs, peer->stale };
+
+  for (guint i = 0; i < peer->sas->len; i++)
+    {
+      const VrViciIkeSa *sa = peer->sas->pdata[i];
+
+      if (sa->unique_id == ike)
+        return vr_tunnel_judge (sa, &expected, NULL) == VR_FSM_SA_UP && (peer->keep == 0 || peer->keep == ike);
+    }
+  return TRUE; /* made since the last look */
+}
+
 void
-vr_peer_hear (VrPeer *peer, const char *line)
+vr_peer_hear (VrPeer *peer, guint64 ike, const char *line)
 {
   const VrTunnelComplaint *complaint = vr_tunnel_complaint (line);
   VrTunnelSign             sign = vr_tunnel_sign (line);
 
-  if (peer->up && sign == (peer->silent ? VR_TUNNEL_ANSWER : VR_TUNNEL_SILENCE))
+  if (peer->up && sign == (peer->silent ? VR_TUNNEL_ANSWER : VR_TUNNEL_SILENCE) && (peer->silent || is_needed (peer, ike)))
     {
       peer->silent = !peer->silent;
       peer->silent_sa = peer->facts.newest;

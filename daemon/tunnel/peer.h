@@ -68,7 +68,7 @@ void vr_peer_charon_changed (VrPeer *peer);                  /* env->charon */
 void vr_peer_found (VrPeer *peer, gboolean conn_is_there);   /* charon's connections were listed */
 void vr_peer_look (VrPeer *peer);                            /* something happened to one of its SAs */
 void vr_peer_lost (VrPeer *peer, guint64 ike, guint64 child); /* charon gave up an IKE_SA (child: 0) or a CHILD_SA; unique ids */
-void vr_peer_hear (VrPeer *peer, const char *line);          /* charon's log about one of its SAs */
+void vr_peer_hear (VrPeer *peer, guint64 ike, const char *line); /* charon's log about one of its SAs, by unique id */
 void vr_peer_mend (VrPeer *peer);                            /* now and then: the interface, if it is missing */
 
 /* For peer-load.c and back. */

@@ -271,12 +271,12 @@ on_child_rekey (VrVici *vici, const VrViciIkeSa *ike, const VrViciChildSa *old, 
 }
 
 static void
-on_log (VrVici *vici, const char *conn, const char *line, gpointer data)
+on_log (VrVici *vici, const char *conn, guint64 ike, const char *line, gpointer data)
 {
   VrPeer *peer = peer_of_conn (data, conn);
 
   if (peer != NULL)
-    vr_peer_hear (peer, line);
+    vr_peer_hear (peer, ike, line);
 }
 
 static gboolean

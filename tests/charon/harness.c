@@ -102,7 +102,7 @@ on_child_rekey (VrVici *vici, const VrViciIkeSa *ike, const VrViciChildSa *old, 
 }
 
 static void
-on_log (VrVici *vici, const char *ike, const char *line, Watched *watched)
+on_log (VrVici *vici, const char *ike, guint64 unique_id, const char *line, Watched *watched)
 {
   g_string_append_printf (watched->log, "%s: %s\n", ike, line);
 }
