@@ -1,3 +1,3 @@
-# Ten migrations under traffic, with virt-relay
+# Migrations under traffic, with virt-relay
 BENCH_FORM=with
 . "$VR_SRC/tests/bench/migrations.sh"

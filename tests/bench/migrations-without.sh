@@ -1,4 +1,4 @@
-# Ten migrations under traffic, without virt-relay
+# Migrations under traffic, without virt-relay
 # lab: without
 BENCH_FORM=without
 tunnel h1 h2
