@@ -4,17 +4,19 @@
  *
  * The filter counts what was sent to such a guest from here (sets sought#) and what came straight from it (sets peer-guest#). The kernel
  * tells nobody when a counter grows, so they are read now and then, and only while the next decision about some guest waits for
- * one: until it was sent to, and then, while the tunnel to its host is up, until what goes to it goes straight. A quiet host reads
- * nothing. Counters live as long as their elements: a guest that moves on is counted anew, a daemon that starts anew goes on.
+ * one: until it was sent to, often while its memory is being copied, so that the tunnel is there when it runs; and then, while the tunnel to
+ * its host is up, until what goes to it goes straight. A quiet host reads nothing. Counters live as long as their elements: a guest that moves on is counted anew, a daemon that starts anew goes on.
  */
 #include "relay-private.h"
 
 #include "logging.h"
 #include "names.h"
 
-#define LOOK_ANSWERS_MS 250
+#define LOOK_ANSWERS_MS 50
 #define LOOK_SOUGHT_MS 1000
-#define LOOK_SHARE 100 /* reading takes at most this part of the time */
+#define LOOK_LEAVING_MS 200
+#define LOOK_SHARE 100      /* reading takes at most this part of the time */
+#define LOOK_SHARE_QUICK 10 /* while that is a matter of seconds: a guest is about to move, or answers are about to be enough */
 
 /* "peer-guest4 vr-h3 . 10.9.1.100" -> its key; NULL: another counter */
 static char *
@@ -127,30 +129,62 @@ look_after (const VrRelay *self, const VrPath *path)
   return self->config->direct == VR_DIRECT_BUILD && !g_hash_table_contains (self->sought, path->address) ? LOOK_SOUGHT_MS : G_MAXUINT;
 }
 
+/* The same for guests that are about to leave their home: their addresses are counted, and have no path yet. */
+static guint
+look_after_leaving (const VrRelay *self)
+{
+  g_autoptr (GHashTable) paths = g_hash_table_new (g_str_hash, g_str_equal);
+
+  if (self->config->direct != VR_DIRECT_BUILD)
+    return G_MAXUINT;
+  for (guint i = 0; i < self->plan->paths->len; i++)
+    g_hash_table_add (paths, ((VrPath *) self->plan->paths->pdata[i])->address);
+  for (guint i = 0; i < self->plan->elements->len; i++)
+    {
+      const VrElement *element = self->plan->elements->pdata[i];
+
+      if (g_str_has_prefix (element->set, "sought") && !g_hash_table_contains (paths, element->key)
+          && !g_hash_table_contains (self->sought, element->key))
+        return LOOK_LEAVING_MS;
+    }
+  return G_MAXUINT;
+}
+
 static gboolean on_look (gpointer data);
 
 static void
 look_again (VrRelay *self, gint64 took_us)
 {
-  guint pause = G_MAXUINT;
+  guint pause = look_after_leaving (self);
 
   for (guint i = 0; i < self->plan->paths->len; i++)
     pause = MIN (pause, look_after (self, self->plan->paths->pdata[i]));
   if (pause != G_MAXUINT)
-    self->path_look = g_timeout_add (MAX (pause, LOOK_SHARE * took_us / 1000), on_look, self);
+    self->path_look = g_timeout_add (MAX (pause, (pause < LOOK_SOUGHT_MS ? LOOK_SHARE_QUICK : LOOK_SHARE) * took_us / 1000), on_look, self);
 }
 
-/* Would the plan decide otherwise now? */
 static gboolean
-is_news (const VrRelay *self, const VrPath *path, GHashTable *sought_before)
+is_same_set (GHashTable *a, GHashTable *b)
+{
+  GHashTableIter iter;
+  gpointer       key;
+
+  g_hash_table_iter_init (&iter, a);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    if (!g_hash_table_contains (b, key))
+      return FALSE;
+  return g_hash_table_size (a) == g_hash_table_size (b);
+}
+
+/* Has what came straight from it become enough? */
+static gboolean
+is_news (const VrRelay *self, const VrPath *path)
 {
   g_autofree char *dev = vr_tunnel_dev (path->owner);
   g_autofree char *key = vr_facts_key (dev, path->address);
 
   if (path->state != VR_PATH_RELAYED)
     return FALSE;
-  if (g_hash_table_contains (self->sought, path->address) != g_hash_table_contains (sought_before, path->address))
-    return TRUE;
   return GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key)) >= self->config->threshold
          && vr_tunnels_is_up (self->tunnels, path->owner);
 }
@@ -160,17 +194,18 @@ on_look (gpointer data)
 {
   VrRelay *self = data;
   gint64   start = g_get_monotonic_time ();
+  gboolean news;
   g_autoptr (GHashTable) before = g_hash_table_ref (self->sought);
 
   self->path_look = 0;
   vr_relay_path_look (self);
-  for (guint i = 0; i < self->plan->paths->len; i++)
-    if (is_news (self, self->plan->paths->pdata[i], before))
-      {
-        vr_relay_reconcile_soon (self); /* and that looks again */
-        return G_SOURCE_REMOVE;
-      }
-  look_again (self, g_get_monotonic_time () - start);
+  news = !is_same_set (self->sought, before);
+  for (guint i = 0; i < self->plan->paths->len && !news; i++)
+    news = is_news (self, self->plan->paths->pdata[i]);
+  if (news)
+    vr_relay_reconcile_soon (self); /* and that looks again */
+  else
+    look_again (self, g_get_monotonic_time () - start);
   return G_SOURCE_REMOVE;
 }
 

@@ -71,6 +71,23 @@ admit_answers (VrDraft *draft, const VrCase *c, const char *host)
     vr_draft_address (draft, "peer-guest", dev, c->addresses->pdata[i]);
 }
 
+/*
+ * What goes to it is counted; once there was something, the tunnel to `host`, where it runs or is about to, is worth having. Before the move
+ * that costs nothing that counts: a move that fails takes it down again.
+ */
+static void
+plan_sought (VrDraft *draft, const VrCase *c, const char *host)
+{
+  if (host == NULL || g_str_equal (host, draft->facts->self) || g_str_equal (host, c->home))
+    return;
+  for (guint i = 0; i < c->addresses->len; i++)
+    {
+      vr_draft_address (draft, "sought", NULL, c->addresses->pdata[i]);
+      if (draft->facts->direct == VR_DIRECT_BUILD && g_hash_table_contains (draft->facts->sought, c->addresses->pdata[i]))
+        vr_plan_want_tunnel (draft, draft->facts->self, host);
+    }
+}
+
 /* Enough answers came straight; or none can be expected, and the owner said long enough ago that the guest runs there. */
 static gboolean
 is_sure (const VrFacts *facts, const char *dev, const char *address)
@@ -122,19 +139,20 @@ vr_plan_sent_to (VrDraft *draft, const VrCase *c)
   g_autofree char *dev = vr_tunnel_dev (c->owner);
 
   if (c->record->state == VR_STATE_LEAVING) /* by its owner's word, not by an intent */
-    admit_answers (draft, c, c->target);
+    {
+      admit_answers (draft, c, c->target);
+      plan_sought (draft, c, c->target);
+    }
   if (c->record->state == VR_STATE_MOVED)
     admit_answers (draft, c, c->origin);
   if (g_str_equal (c->owner, c->home))
     return;
   admit_answers (draft, c, c->owner);
+  plan_sought (draft, c, c->owner);
   for (guint i = 0; i < c->addresses->len; i++)
     {
       const char *address = c->addresses->pdata[i];
 
-      vr_draft_address (draft, "sought", NULL, address);
-      if (facts->direct == VR_DIRECT_BUILD && g_hash_table_contains (facts->sought, address))
-        vr_plan_want_tunnel (draft, facts->self, c->owner);
       plan_path (draft, c, dev, address, straight && is_sure (facts, dev, address));
     }
 }

@@ -1,5 +1,5 @@
 # Ten migrations h1 -> h3 -> h1 under traffic from s: when answers, and then all, go straight. One line of figures each
-bench_rate=20 bench_runs=10
+bench_rate=20 bench_runs=${BENCH_RUNS:-10}
 [ "$LAB_TUNNEL" != plain ] || bench_rate=500
 
 last() { guest_events d | awk -v kind="$1" -v what="$2" '$4 == kind && $5 == what {at = $1} END {print at}'; }

@@ -83,7 +83,31 @@ test_peer_is_ready_before (void)
   world_settle (world, "h1", VR_PRESENCE_LEAVING, FALSE);
   leaving = world_plan (world, "h2");
   expect_line (leaving, "element inet peer-guest4 { \"vr-h3\" . 10.9.1.100 }");
-  expect_none (leaving, "sought");
+}
+
+static void
+test_built_before_it_moves (void)
+{
+  g_autoptr (World) world = announced ();
+  g_autoptr (VrPlan) intent = NULL;
+  g_autoptr (VrPlan) leaving = NULL;
+  g_autoptr (VrPlan) sought = NULL;
+
+  g_hash_table_add (world->sought, (gpointer) D4);
+  intent = world_plan (world, "h2");
+  expect_none (intent, "sought"); /* by its owner's word alone */
+  expect_line (intent, "tunnel h3 dev vr-h3 ready");
+  g_hash_table_remove_all (world->sought);
+
+  world_settle (world, "h1", VR_PRESENCE_LEAVING, FALSE);
+  leaving = world_plan (world, "h2");
+  expect_line (leaving, "element inet sought4 { 10.9.1.100 }");
+  expect_line (leaving, "tunnel h3 dev vr-h3 ready");
+  g_hash_table_add (world->sought, (gpointer) D4);
+  sought = world_plan (world, "h2");
+  expect_line (sought, "tunnel h3 dev vr-h3 initiate");
+  expect_none (sought, "path "); /* and no packet goes elsewhere */
+  expect_none (sought, "route 10.9.1.100");
 }
 
 static void
@@ -356,6 +380,27 @@ test_origin_relays_on (void)
   expect_line (h4, "tunnel h3 dev vr-h3 follow");
 }
 
+/* h3 has no way round its tunnel to h4 while that is down, and needs none: whoever has heard that d is on h4 sends through d's home. */
+static void
+test_origin_is_not_on_the_way (void)
+{
+  g_autoptr (World) world = moved_on ();
+  g_autoptr (VrPlan) home = NULL;
+  g_autoptr (VrPlan) peer = NULL;
+  g_autoptr (VrPlan) origin = NULL;
+
+  world_settle (world, "h4", VR_PRESENCE_RUNNING, FALSE);
+  g_hash_table_add (world->tunnels, (gpointer) "h1");
+  g_hash_table_add (world->tunnels, (gpointer) "h2");
+  g_hash_table_add (world->tunnels, (gpointer) "h3");
+  home = world_plan (world, "h1");
+  expect_line (home, "route 10.9.1.100/32 dev vr-h4 table 30321 metric 10 src 10.9.1.1");
+  peer = world_plan (world, "h2");
+  expect_none (peer, "10.9.1.100/32"); /* as its home's network */
+  origin = world_plan (world, "h3");
+  expect_line (origin, "route unreachable 10.9.1.100/32 table 30321 metric 4000"); /* not back to the home: one with old news would send it here again */
+}
+
 static void
 test_home_relays_to_the_newest (void)
 {
@@ -426,6 +471,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/path/answers-through-home", test_answers_through_home);
   g_test_add_func ("/plan/path/peer-takes-answers", test_peer_takes_answers);
   g_test_add_func ("/plan/path/peer-is-ready-before", test_peer_is_ready_before);
+  g_test_add_func ("/plan/path/built-before-it-moves", test_built_before_it_moves);
   g_test_add_func ("/plan/path/built-when-sought", test_built_when_sought);
   g_test_add_func ("/plan/path/existing-is-not-built", test_existing_is_not_built);
   g_test_add_func ("/plan/path/threshold", test_threshold);
@@ -442,6 +488,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/path/ordered/unknown-way", test_ordered_unknown_way);
   g_test_add_func ("/plan/path/ordered/marker-answered", test_marker_answered);
   g_test_add_func ("/plan/path/origin-relays-on", test_origin_relays_on);
+  g_test_add_func ("/plan/path/origin-is-not-on-the-way", test_origin_is_not_on_the_way);
   g_test_add_func ("/plan/path/home-relays-to-the-newest", test_home_relays_to_the_newest);
   g_test_add_func ("/plan/path/peer-counts-anew", test_peer_counts_anew);
   g_test_add_func ("/plan/path/origin-ends-when-home", test_origin_ends_when_home);
