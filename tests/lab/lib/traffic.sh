@@ -86,8 +86,14 @@ captured() {
   cp "$LAB_RUN/capture.json" "$RESULT/"
 }
 
-# capture_flow KIND FROM TO: frames of that kind (esp, ike, plain, cleartext) from host to host
+# capture_flow KIND FROM TO: frames of that kind (esp, ike, plain, cleartext) from host to host, over IPv4 and IPv6
 capture_flow() {
-  jq --arg kind "$1" --arg a "$(addr "$2")" --arg b "$(addr "$3")" \
-    '[.flows[] | select(.kind == $kind and .source == $a and .target == $b) | .frames] | add // 0' "$RESULT/capture.json"
+  jq --arg kind "$1" --arg a "$(addr "$2")" --arg b "$(addr "$3")" --arg a6 "$(addr6 "$2")" --arg b6 "$(addr6 "$3")" \
+    '[.flows[] | select(.kind == $kind and (.source == $a and .target == $b or .source == $a6 and .target == $b6)) | .frames] | add // 0' "$RESULT/capture.json"
+}
+
+# capture_family KIND 4|6: frames of that kind over that family
+capture_family() {
+  captured && jq --arg kind "$1" --argjson six "$([ "$2" = 6 ] && echo true || echo false)" \
+    '[.flows[] | select(.kind == $kind and (.source | contains(":")) == $six) | .frames] | add // 0' "$RESULT/capture.json"
 }
