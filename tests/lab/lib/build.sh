@@ -20,36 +20,48 @@ build_programs() {
   DESTDIR=$LAB_DIR/root meson install -C "$LAB_BUILD" --no-rebuild --quiet >> "$log" || die "meson install failed, see $log"
 }
 
-# build_packages yes|no: the Debian packages, anew if a file of the tree is newer; one more with a higher version, to upgrade to; and the units of
-# libvirt's that are not on this machine
+# build_packages yes|no [RELEASE]: the Debian packages, anew if a file of the tree is newer; one more with a higher version, to upgrade to; and what
+# build_units says. With a release they are built in the tree of it, for the hosts that run it.
 build_packages() {
-  local package unpacked=$LAB_DIR/package
-  package=$(ls "$VR_BUILD"/deb/virt-relay_*.deb 2> /dev/null)
+  local package build=$VR_BUILD unpacked=$LAB_DIR/package packages=$LAB_DIR/packages${2:+-$2}
+  local builder=("$VR_SRC/packaging/build-deb")
+  [ -z "${2:-}" ] || build=$LAB_DIR/debian-$2/build builder=("$LAB_SRC/tree" "$2" packaging/build-deb)
+  package=$(ls "$build"/deb/virt-relay_*.deb 2> /dev/null)
   if [ -z "$package" ] || { [ "$1" = yes ] && [ -n "$(find "$VR_SRC" -path "$VR_BUILD" -prune -o -path "$VR_SRC/tests" -prune -o -type f -not -path '*/.git/*' \
     -newer "$package" -print -quit)" ]; }; then
-    echo "lab: building the packages"
-    "$VR_SRC/packaging/build-deb" > "$LAB_DIR/build-deb.log" 2>&1 || { tail -20 "$LAB_DIR/build-deb.log"; die "packaging/build-deb failed"; }
-    package=$(ls "$VR_BUILD"/deb/virt-relay_*.deb)
+    echo "lab: building the packages${2:+ of Debian $2}"
+    "${builder[@]}" > "$LAB_DIR/build-deb.log" 2>&1 || { tail -20 "$LAB_DIR/build-deb.log"; die "packaging/build-deb failed"; }
+    package=$(ls "$build"/deb/virt-relay_*.deb)
   fi
-  mkdir -p "$LAB_DIR/packages"
+  mkdir -p "$packages"
   rm -rf "$unpacked"
-  cp "$package" "$LAB_DIR/packages/virt-relay.deb"
+  cp "$package" "$packages/virt-relay.deb"
   dpkg-deb -R "$package" "$unpacked"
   sed -i 's/^Version: .*/&+next/' "$unpacked/DEBIAN/control"
-  dpkg-deb -b "$unpacked" "$LAB_DIR/packages/virt-relay-next.deb" > /dev/null
-  build_units
+  dpkg-deb -b "$unpacked" "$packages/virt-relay-next.deb" > /dev/null
+  build_units "${2:-}"
 }
 
-# libvirtd's units are in a package that the lab does not need otherwise, because its scripts would change this machine.
-build_units() {
-  local dir=$LAB_DIR/units
-  [ ! -e /usr/lib/systemd/system/libvirtd.service ] && [ ! -e "$dir/usr/lib/systemd/system/libvirtd.service" ] || { mkdir -p "$dir/usr"; return; }
+# What belongs to a host, and whose packages' scripts would change this machine, is unpacked where hosts find it: libvirtd's units, Debian's
+# AppArmor profile of it, and the program that loads profiles.
+build_units() { # [RELEASE]
+  local dir=$LAB_DIR/units${1:+-$1} unpacked place=()
+  [ ! "$dir/complete" -nt "$LAB_SRC/lib/build.sh" ] || return 0
   rm -rf "$dir"
-  mkdir -p "$dir/unpacked" "$dir/usr/lib/systemd"
-  (cd "$dir" && apt-get download -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 libvirt-daemon-system && dpkg -x libvirt-daemon-system_*.deb unpacked) ||
-    die "cannot download libvirt-daemon-system: is the network there, and Debian's own archive (main) in apt's sources?"
-  cp -r "$dir"/unpacked/{,usr/}lib/systemd/system "$dir/usr/lib/systemd/" 2> /dev/null || [ -e "$dir/usr/lib/systemd/system/libvirtd.service" ]
-  rm -r "$dir/unpacked" "$dir"/*.deb
+  unpacked=$dir/unpacked
+  [ -z "$1" ] || place=("$LAB_SRC/tree" "$1") unpacked=$LAB_DIR/debian-$1/build/unpacked
+  rm -rf "$unpacked"
+  mkdir -p "$unpacked" "$dir"/usr/{lib/systemd/system,sbin} "$dir/etc/apparmor.d"
+  "${place[@]}" bash -ec 'cd "$1"
+    apt-get download -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 libvirt-daemon-system apparmor
+    for package in *.deb; do dpkg -x "$package" .; done' - "${unpacked#"$LAB_DIR/debian-${1:-none}"}" ||
+    die "cannot download libvirt-daemon-system and apparmor: is the network there, and Debian's own archive (main) in apt's sources?"
+  cp -r "$unpacked"/{,usr/}lib/systemd/system/*virt* "$dir/usr/lib/systemd/system/" 2> /dev/null || [ -e "$dir/usr/lib/systemd/system/libvirtd.service" ]
+  cp "$unpacked"/{,usr/}sbin/apparmor_parser "$dir/usr/sbin/" 2> /dev/null || [ -e "$dir/usr/sbin/apparmor_parser" ] || die "no apparmor_parser in Debian's apparmor"
+  cp -r "$unpacked/etc/apparmor.d/." "$dir/etc/apparmor.d/"
+  touch "$dir/etc/apparmor.d/local/usr.sbin.libvirtd" # as its package does
+  rm -r "$unpacked"
+  touch "$dir/complete"
 }
 
 # download_kernel FOLDER: Debian's cloud kernel, unpacked there

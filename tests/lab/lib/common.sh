@@ -34,3 +34,16 @@ wait_for() {
     nap 0.1
   done
 }
+
+# release_of HOST: the Debian release whose files it has, by LAB_RELEASES ("13", "h3=13", the last word counts); nothing: this machine's
+release_of() {
+  local word release=''
+  for word in ${LAB_RELEASES:-}; do
+    case $word in
+      "$1"=*) release=${word#*=} ;;
+      h[0-9]=*) ;;
+      *) release=$word ;;
+    esac
+  done
+  echo "$release"
+}

@@ -2,7 +2,8 @@
 # Runs a how-to of docs/ as it stands, so that it stays true: each ```sh block under a line "<!-- run: h1 h2 -->" is run on these hosts.
 #
 # Three things are the lab's: "n=1" becomes the host's number, as the page tells its reader to do; scp copies through a folder of the
-# lab, because no sshd runs; and virsh goes over TCP for the same reason. A block "until it succeeds" may fail for a while.
+# lab, because no sshd runs; and virsh goes over TCP for the same reason. docs/howto-nfs.md is not run and has no such blocks: NFS cannot export
+# the overlays that files are here. A block "until it succeeds" may fail for a while.
 
 # howto PAGE: an expectation for each block and host
 howto() {
@@ -56,7 +57,7 @@ cp -p "${@:1:$#-1}" "/run/lab/howto/${BASH_REMATCH[1]}${BASH_REMATCH[2]}"
 X
   chmod +x "$LAB_RUN/howto/bin/scp"
   for h in $(hosts); do
-    cp "$LAB_DIR/packages/virt-relay.deb" "$LAB_RUN/$h/home/virt-relay_0.1.0_amd64.deb"
+    cp "$(packages_of "$h")/virt-relay.deb" "$LAB_RUN/$h/home/virt-relay_0.1.0_amd64.deb"
     # Nothing can be downloaded here: what is installed is the newest that apt knows of, and what is only recommended stays away.
     rm -rf "$(root_of "$h")/var/lib/apt/lists"
     printf '%s\n' 'APT::Install-Recommends "false";' 'APT::Sandbox::User "root";' > "$(root_of "$h")/etc/apt/apt.conf.d/99lab"

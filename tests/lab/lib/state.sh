@@ -58,11 +58,16 @@ tunnel_before_stop() {
   compare "$up" -gt 0 && compare "$up" -lt "$stop"
 }
 
+# daemon_said H: all that its daemon wrote
+daemon_said() {
+  if [ "$LAB_FORM" = packages ]; then on "$1" journalctl -q -u virt-relayd --no-pager -o cat; else cat "$LAB_RUN/$1/log/virt-relayd.out"; fi
+}
+
 # switched_by WAY H GUEST: by queues, copies or the route only, as H's daemon said of its latest switchover of that guest
-switched_by() { grep "guest $3: .*: by .* sent after it" "$LAB_RUN/$2/log/virt-relayd.out" | tail -1 | grep -q ": by $1[, ]"; }
+switched_by() { daemon_said "$2" | grep "guest $3: .*: by .* sent after it" | tail -1 | grep -q ": by $1[, ]"; }
 
 # came_back H GUEST: its daemon pushed packets back into the guest's tap, after its latest switchover
-came_back() { grep "guest $2: .* sent after it" "$LAB_RUN/$1/log/virt-relayd.out" | tail -1 | grep -vq ", 0 back"; }
+came_back() { daemon_said "$1" | grep "guest $2: .* sent after it" | tail -1 | grep -vq ", 0 back"; }
 
 # path_is H GUEST INTERFACE: that is how H's daemon sends to it
 path_is() { [ "$(on "$1" virt-relay guests --json | jq -r --arg g "$2" '.[] | select(.name == $g) | .path // "none"')" = "$3" ]; }

@@ -29,9 +29,11 @@ systemd_wait() {
     die "systemd on $1 is not up: $(on "$1" systemctl list-jobs 2>&1 | head -20)"
 }
 
+packages_of() { local release; release=$(release_of "$1"); echo "$LAB_DIR/packages${release:+-$release}"; }
+
 # package_install H [next], package_is_installed H: by dpkg, as apt does it once everything is downloaded
 package_install() {
-  on "$1" env DEBIAN_FRONTEND=noninteractive dpkg -i "$LAB_DIR/packages/virt-relay${2:+-$2}.deb" > "$LAB_RUN/$1/log/dpkg.log" 2>&1 < /dev/null ||
+  on "$1" env DEBIAN_FRONTEND=noninteractive dpkg -i "$(packages_of "$1")/virt-relay${2:+-$2}.deb" > "$LAB_RUN/$1/log/dpkg.log" 2>&1 < /dev/null ||
     die "dpkg on $1: $(tail -5 "$LAB_RUN/$1/log/dpkg.log")"
 }
 package_is_known() { on "$1" dpkg-query -W virt-relay > /dev/null 2>&1; } # or removed, with its configuration left
@@ -46,3 +48,23 @@ unit_is() { [ "$(unit_says "$1" "$2")" = "$3" ]; }
 
 # journal H TEXT: does virt-relayd's journal have it?
 journal() { [[ "$(on "$1" journalctl -q -u virt-relayd --no-pager)" == *"$2"* ]]; }
+
+# apparmor_on H...: libvirtd runs there under Debian's own AppArmor profile. A profile is the kernel's, so for all hosts, and in the VM only:
+# this machine's kernel is not the lab's to change. apparmor_off: as before
+apparmor_works() { [ -n "${LAB_IN_VM:-}" ] && [ "$(cat /sys/module/apparmor/parameters/enabled 2> /dev/null)" = Y ]; }
+apparmor_parse() { # H OPTION
+  on "$1" bash -c 'mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+    apparmor_parser "$1" --skip-cache /etc/apparmor.d/usr.sbin.libvirtd' - "$2"
+}
+apparmor_on() {
+  local h
+  apparmor_parse "$1" --replace
+  for h in "$@"; do
+    on "$h" systemctl restart libvirtd
+  done
+  for h in "$@"; do
+    wait_libvirtd "$h"
+  done
+}
+apparmor_off() { apparmor_parse h1 --remove; }
+is_confined() { [ "$(on "$1" bash -c 'cat /proc/$(pidof libvirtd)/attr/apparmor/current')" = "libvirtd (enforce)" ]; }
