@@ -22,12 +22,9 @@
 #define SOON_US G_USEC_PER_SEC
 #define CLOSE_S 15
 #define GIVE_UP_S 600 /* a guest that never resumes */
-#define RECENT_US (3600 * G_GINT64_CONSTANT (1000000)) /* a migration that ended while no daemon ran gets its part by then, or never */
-
-typedef enum { ROLE_ORIGIN, ROLE_TARGET, ROLE_PEER } Role;
 
 typedef struct {
-  Role         role;
+  VrLedgerRole role;
   VrLedger    *part, *base; /* base: what the counters said when it was opened */
   gint64       opened_us, over_us, looked_us; /* monotonic; over_us: the guest runs where it shall, 0: not yet */
   guint64      moved, moved_before;           /* packets relayed, or arrived, as of the last two looks */
@@ -51,13 +48,13 @@ open_free (gpointer data)
 /* ---- opening ---- */
 
 static Open *
-open_new (VrRelay *self, const VrRecord *record, Role role, guint64 epoch, const char *origin, const char *target)
+open_new (VrRelay *self, const VrRecord *record, const VrLedgerCase *c)
 {
   Open *open = g_new0 (Open, 1);
 
-  open->role = role;
-  open->part = vr_ledger_new (record->uuid, record->name, epoch, origin, target);
-  open->base = vr_ledger_new (record->uuid, record->name, epoch, origin, target);
+  open->role = c->role;
+  open->part = vr_ledger_new (record->uuid, record->name, c->epoch, c->origin, c->target);
+  open->base = vr_ledger_new (record->uuid, record->name, c->epoch, c->origin, c->target);
   open->opened_us = g_get_monotonic_time ();
   for (guint i = 0; i < record->nics->len; i++)
     vr_ledger_nic (open->part, ((VrNic *) record->nics->pdata[i])->mac);
@@ -65,92 +62,22 @@ open_new (VrRelay *self, const VrRecord *record, Role role, guint64 epoch, const
   return open;
 }
 
-/* Its target said that it runs there; not so long ago that this is of no interest any more. */
-static gboolean
-is_just_over (const VrRecord *custody)
-{
-  gint64 ago_us = g_get_real_time () - custody->time_us;
-
-  return custody->state == VR_STATE_RUNNING && ago_us < RECENT_US;
-}
-
-/* What the book says of a migration of this guest that is under way, or just was; FALSE: none that this host has to do with. */
-static gboolean
-migration_of (const VrRelay *self, const VrGuest *guest, Role *role, guint64 *epoch, const char **origin, const char **target)
-{
-  const char     *me = self->config->host->name;
-  const VrRecord *custody = guest->custody, *intent = guest->intent;
-
-  if (intent != NULL && custody != NULL && intent->epoch == custody->epoch)
-    {
-      *role = g_str_equal (custody->owner, me) ? ROLE_ORIGIN : ROLE_TARGET;
-      *epoch = custody->epoch + 1;
-      *origin = custody->owner;
-      *target = intent->target;
-      return *role == ROLE_ORIGIN || g_str_equal (intent->target, me);
-    }
-  if (custody == NULL || custody->origin == NULL || (custody->state != VR_STATE_MOVED && !is_just_over (custody)))
-    return FALSE;
-  *role = g_str_equal (custody->origin, me) ? ROLE_ORIGIN : g_str_equal (custody->owner, me) ? ROLE_TARGET : ROLE_PEER;
-  *epoch = custody->epoch;
-  *origin = custody->origin;
-  *target = custody->owner;
-  return TRUE;
-}
-
-/* Did this host write its part before it was started anew? */
-static gboolean
-has_part (VrRelay *self, const char *uuid, guint64 epoch)
-{
-  g_autoptr (VrMigration) migration = vr_shelf_find (self->shelf, uuid, epoch);
-
-  return migration != NULL && vr_migration_part (migration, self->config->host->name) != NULL;
-}
-
-/*
- * This host should have begun to count earlier: the guest is not here any more, or here already. That is so when no daemon ran when it moved: the part
- * says what is known, and that it is not all.
- */
-static gboolean
-is_late (VrRelay *self, const VrGuest *guest, Role role, guint64 epoch)
-{
-  const VrLocal *local = guest->custody != NULL ? g_hash_table_lookup (self->locals, guest->custody->uuid) : NULL;
-
-  if (guest->custody == NULL)
-    return FALSE;
-  if (guest->custody->epoch >= epoch)
-    return TRUE;
-  return role == ROLE_ORIGIN
-         && (local == NULL || (local->presence != VR_PRESENCE_RUNNING && local->presence != VR_PRESENCE_LEAVING));
-}
-
 static void
 find_new (VrRelay *self, const VrGuest *guest)
 {
   const VrRecord *record = guest->custody != NULL ? guest->custody : guest->intent;
   const Open     *known = g_hash_table_lookup (self->ledgers, record->uuid);
-  const char     *origin, *target;
-  guint64         epoch;
-  Role            role;
+  VrLedgerCase    c;
   Open           *open;
 
-  if (!migration_of (self, guest, &role, &epoch, &origin, &target))
+  if (!vr_relay_ledger_find (self, guest, &c))
     return;
-  if (known != NULL && known->part->epoch == epoch && g_str_equal (known->part->target, target))
+  if (known != NULL && known->part->epoch == c.epoch && g_str_equal (known->part->target, c.target))
     return;
-  if (epoch <= GPOINTER_TO_SIZE (g_hash_table_lookup (self->ledgers_closed, record->uuid)))
-    return;
-  if (has_part (self, record->uuid, epoch))
-    {
-      g_hash_table_replace (self->ledgers_closed, g_strdup (record->uuid), GSIZE_TO_POINTER (epoch));
-      return;
-    }
-  if (role == ROLE_PEER && record->state != VR_STATE_MOVED)
-    return;
-  open = open_new (self, record, role, epoch, origin, target);
-  if (role != ROLE_PEER && is_late (self, guest, role, epoch))
+  open = open_new (self, record, &c);
+  if (c.late)
     open->part->partial = g_strdup ("its daemon was not running, or had not heard of the migration, when it began");
-  if (role != ROLE_PEER && guest->intent != NULL)
+  if (c.role != VR_ROLE_PEER && guest->intent != NULL)
     open->part->phases[VR_PHASE_INTENT] = guest->intent->time_us;
 }
 
@@ -195,21 +122,21 @@ static void
 count_nic (VrRelay *self, Open *open, VrLedgerNic *nic, const VrRecord *record, const VrReading *reading)
 {
   const char *const *addresses = addresses_of (record, nic->mac);
-  g_autofree char   *from = open->role == ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
+  g_autofree char   *from = open->role == VR_ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
   VrLedgerNic       *base = vr_ledger_nic (open->base, nic->mac);
   guint64            flooded = nic->counts[VR_COUNT_FLOODED], waiting;
 
   if (addresses == NULL)
     return;
-  if (open->role == ROLE_PEER)
+  if (open->role == VR_ROLE_PEER)
     {
       vr_ledger_count (nic, VR_COUNT_ANSWERS, answers_of (self, open->part, addresses));
       open->moved += nic->counts[VR_COUNT_ANSWERS];
       return;
     }
   vr_tally (nic, base, reading, addresses, tap_of (self, open->part->uuid, nic->mac), from);
-  open->moved += nic->counts[open->role == ROLE_ORIGIN ? VR_COUNT_RELAYED : VR_COUNT_ARRIVED];
-  if (open->role != ROLE_ORIGIN || open->part->phases[VR_PHASE_FLIP] == 0)
+  open->moved += nic->counts[open->role == VR_ROLE_ORIGIN ? VR_COUNT_RELAYED : VR_COUNT_ARRIVED];
+  if (open->role != VR_ROLE_ORIGIN || open->part->phases[VR_PHASE_FLIP] == 0)
     return;
   /* what is flooded into a tap whose guest is gone was never to reach it */
   waiting = vr_tally_waiting (nic);
@@ -296,9 +223,9 @@ write_part (VrRelay *self, Open *open)
   VrLedger *part = open->part;
   guint64   rate = open->quiet >= 2 || open->looked_us == 0 ? 0 : open->moved - open->moved_before;
 
-  if (open->role == ROLE_ORIGIN)
+  if (open->role == VR_ROLE_ORIGIN)
     take_switchover (open);
-  for (guint i = 0; i < part->nics->len && open->role != ROLE_PEER; i++)
+  for (guint i = 0; i < part->nics->len && open->role != VR_ROLE_PEER; i++)
     vr_ledger_count (part->nics->pdata[i], VR_COUNT_RATE, rate);
   part->phases[VR_PHASE_COUNTED] = part->time_us = g_get_real_time ();
   vr_log_append_ledger_async (self->log, part, NULL, on_part_written, NULL);
@@ -309,7 +236,7 @@ write_part (VrRelay *self, Open *open)
 static gboolean
 is_worth_it (const Open *open)
 {
-  return open->role != ROLE_PEER || open->part->phases[VR_PHASE_ANSWER] != 0 || open->part->phases[VR_PHASE_DIRECT] != 0;
+  return open->role != VR_ROLE_PEER || open->part->phases[VR_PHASE_ANSWER] != 0 || open->part->phases[VR_PHASE_DIRECT] != 0;
 }
 
 typedef enum { GOES_ON, IS_OVER, CALLED_OFF } Course;
@@ -338,9 +265,9 @@ is_counted (const Open *open, gint64 now)
 {
   gint64 since = now - open->over_us;
 
-  if (open->role == ROLE_PEER)
+  if (open->role == VR_ROLE_PEER)
     return open->part->phases[VR_PHASE_DIRECT] != 0 || since > 2 * CLOSE_S * G_USEC_PER_SEC;
-  for (guint i = 0; open->role == ROLE_TARGET && i < open->part->nics->len; i++)
+  for (guint i = 0; open->role == VR_ROLE_TARGET && i < open->part->nics->len; i++)
     if (vr_tally_waiting (open->part->nics->pdata[i]) > 0 && since < CLOSE_S * G_USEC_PER_SEC)
       return FALSE;
   return open->quiet >= 2 || since > CLOSE_S * G_USEC_PER_SEC;
@@ -352,10 +279,10 @@ static void
 see_phases (VrRelay *self, Open *open)
 {
   VrLedger   *part = open->part;
-  const char *other = open->role == ROLE_ORIGIN ? part->target : part->origin;
+  const char *other = open->role == VR_ROLE_ORIGIN ? part->target : part->origin;
   gint64      up = vr_tunnels_up_since (self->tunnels, other);
 
-  if (open->role == ROLE_PEER)
+  if (open->role == VR_ROLE_PEER)
     {
       if (part->phases[VR_PHASE_ANSWER] == 0 && open->moved > 0)
         part->phases[VR_PHASE_ANSWER] = g_get_real_time ();
@@ -363,7 +290,7 @@ see_phases (VrRelay *self, Open *open)
     }
   if (part->phases[VR_PHASE_TUNNEL] == 0 && up != 0)
     part->phases[VR_PHASE_TUNNEL] = up;
-  for (guint i = 0; open->role == ROLE_TARGET && part->phases[VR_PHASE_ARMED] == 0 && i < part->nics->len; i++)
+  for (guint i = 0; open->role == VR_ROLE_TARGET && part->phases[VR_PHASE_ARMED] == 0 && i < part->nics->len; i++)
     if (vr_ledger_knows (part->nics->pdata[i], VR_COUNT_DELIVERED))
       part->phases[VR_PHASE_ARMED] = g_get_real_time ();
 }
@@ -389,7 +316,7 @@ look_at (VrRelay *self, Open *open, const VrReading *reading)
   gint64          now = g_get_monotonic_time ();
   guint64         before = open->moved;
 
-  if (open->role == ROLE_ORIGIN && open->part->phases[VR_PHASE_FLIP] != 0)
+  if (open->role == VR_ROLE_ORIGIN && open->part->phases[VR_PHASE_FLIP] != 0)
     see_switchover (self, open);
   if (record == NULL || reading == NULL)
     return;
@@ -413,7 +340,7 @@ take_base (VrRelay *self, Open *open, const VrReading *reading)
 {
   const VrGuest  *guest = vr_book_guest (self->book, open->part->uuid);
   const VrRecord *record = guest != NULL ? (guest->custody != NULL ? guest->custody : guest->intent) : NULL;
-  g_autofree char *from = open->role == ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
+  g_autofree char *from = open->role == VR_ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
 
   if (open->based || reading == NULL || record == NULL)
     return;
@@ -424,8 +351,8 @@ take_base (VrRelay *self, Open *open, const VrReading *reading)
       VrLedgerNic       *base = vr_ledger_nic (open->base, nic->mac);
       const char *const *addresses = addresses_of (record, nic->mac);
 
-      if (open->role != ROLE_PEER && addresses != NULL)
-        vr_tally (base, NULL, reading, addresses, open->role == ROLE_ORIGIN ? tap_of (self, open->part->uuid, nic->mac) : NULL, from);
+      if (open->role != VR_ROLE_PEER && addresses != NULL)
+        vr_tally (base, NULL, reading, addresses, open->role == VR_ROLE_ORIGIN ? tap_of (self, open->part->uuid, nic->mac) : NULL, from);
     }
 }
 
@@ -515,7 +442,7 @@ vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_
    * stopped guest reads nothing. */
   reading = read_counters (self, FALSE);
   look_at (self, open, reading);
-  for (guint i = 0; open->role == ROLE_TARGET && i < open->part->nics->len; i++)
+  for (guint i = 0; open->role == VR_ROLE_TARGET && i < open->part->nics->len; i++)
     {
       VrLedgerNic *nic = open->part->nics->pdata[i];
 
@@ -553,7 +480,7 @@ vr_relay_ledger_direct (VrRelay *self, const char *address)
     {
       const VrGuest *guest = vr_book_guest (self->book, open->part->uuid);
 
-      for (guint i = 0; open->role == ROLE_PEER && guest != NULL && guest->custody != NULL && i < guest->custody->nics->len; i++)
+      for (guint i = 0; open->role == VR_ROLE_PEER && guest != NULL && guest->custody != NULL && i < guest->custody->nics->len; i++)
         if (g_strv_contains ((const char *const *) ((VrNic *) guest->custody->nics->pdata[i])->addresses, address))
           vr_relay_ledger_note (self, open->part->uuid, VR_PHASE_DIRECT, g_get_real_time ());
     }

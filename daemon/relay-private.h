@@ -130,6 +130,17 @@ void vr_relay_ledger_switchover (VrRelay *self, const char *uuid, const VrSwitch
 void vr_relay_ledger_stop (VrRelay *self);
 void vr_relay_ledger_clear (VrRelay *self);
 
+/* relay-ledger-find.c: which migration this host has to count */
+typedef enum { VR_ROLE_ORIGIN, VR_ROLE_TARGET, VR_ROLE_PEER } VrLedgerRole;
+typedef struct {
+  VrLedgerRole role;
+  guint64      epoch;           /* that the move makes, or made */
+  const char  *origin, *target; /* the book's */
+  gboolean     late;            /* it began without this daemon */
+} VrLedgerCase;
+/* One that is under way, or just was; FALSE: none that this host has to do with, or its part is written. */
+gboolean vr_relay_ledger_find (VrRelay *self, const VrGuest *guest, VrLedgerCase *found);
+
 /* relay-change.c: brings about that paths become direct, in order */
 void vr_relay_change_known (VrRelay *self); /* before the first plan: what is direct already */
 void vr_relay_change_check (VrRelay *self); /* a new plan, before it is applied: is what is under way still right? */
