@@ -91,7 +91,7 @@ static const Key keys[] = {
   KEY ("path", "confirm-after", confirm_after_s, TYPE_NUMBER, vr_config_read_seconds, "5"),
   KEY ("path", "ordered", ordered, TYPE_FLAG, vr_config_read_flag, "yes"),
   KEY ("migration", "lossless", lossless, TYPE_FLAG, vr_config_read_flag, "yes"),
-  KEY ("migration", "copies-memory", copies_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "4"),
+  KEY ("migration", "copies-memory", copies_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "8"),
   KEY ("migration", "kept-memory", kept_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "16"),
   KEY ("migration", "queue-memory", queue_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "64"),
   KEY ("migration", "intent-timeout", intent_timeout_s, TYPE_NUMBER, vr_config_read_seconds, "10"),

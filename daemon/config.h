@@ -51,7 +51,7 @@ typedef struct {
   /* [migration] */
   guint   intent_timeout_s;                /* default 10: an announced guest of which libvirt here knows nothing is withdrawn */
   gboolean lossless;                       /* default yes: what had reached a guest's taps when it was stopped goes after it */
-  guint   copies_memory_mib;               /* default 4: of a leaving guest's NIC: copies of what its tap was sent */
+  guint   copies_memory_mib;               /* default 8: of a leaving guest's NIC: copies of what its tap was sent */
   guint   kept_memory_mib;                 /* default 16: of a leaving guest: copies of what left for the target, in case it comes back */
   guint   queue_memory_mib;                /* default 64: that the queue of a tap may take while its guest comes */
   /* [metrics] */

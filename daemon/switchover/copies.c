@@ -25,7 +25,7 @@
 enum {
   SLOT_SIZE = 2048,
   BLOCK_SIZE = 64 * 1024,
-  KEPT_SHARE = 4,              /* of the memory one part in so many holds what is past; the others wait for what comes before the next trim */
+  KEPT_SHARE = 2,              /* of the memory one part in so many holds what is past; the others wait for what comes before the next trim */
   LARGE_MAX = 64 * 1024 + 512, /* the largest frame there is */
 };
 
@@ -61,12 +61,11 @@ slot_of (VrCopies *copies, guint number)
   return (gpointer) (copies->ring + (gsize) ((copies->tail + number) % copies->slots) * SLOT_SIZE);
 }
 
-/* The first write to each page takes microseconds, and MAP_POPULATE spares no shared one: better now than in a switchover. */
-static void
-touch (VrCopies *copies)
+void
+vr_copies_touch (VrCopies *copies)
 {
   for (guint i = 0; i < copies->slots; i++)
-    __atomic_store_n (&slot_of (copies, i)->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELAXED); /* as it is: nothing is received yet */
+    *(volatile guint8 *) slot_of (copies, i)->tp_padding = 0; /* means nothing to anybody, whosever the slot is */
 }
 
 static gboolean
@@ -90,8 +89,6 @@ set_up_ring (VrCopies *copies, gsize memory)
   copies->ring = mmap (NULL, copies->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, copies->fd, 0);
   if (copies->ring == MAP_FAILED)
     copies->ring = NULL;
-  if (copies->ring != NULL)
-    touch (copies);
   return copies->ring != NULL;
 }
 
@@ -251,7 +248,7 @@ vr_copies_trim (VrCopies *copies)
 void
 vr_copies_make_room (VrCopies *copies)
 {
-  if (vr_copies_count (copies) > copies->slots / 2)
+  if (vr_copies_count (copies) > copies->slots / 4 * 3)
     vr_copies_drop (copies, copies->taken);
 }
 

@@ -31,6 +31,9 @@ typedef struct {
 VrCopies *vr_copies_new (const char *dev, VrAddresses *addresses, int queue, gboolean and_above, gsize memory, GError **error);
 void      vr_copies_free (VrCopies *copies); /* NULL is fine */
 
+/* Writes to all of its memory: the first write to each page takes microseconds, better now than when time matters. Changes nothing. */
+void    vr_copies_touch (VrCopies *copies);
+
 guint   vr_copies_count (VrCopies *copies); /* that there are now; more may come at any time */
 void    vr_copies_peek (VrCopies *copies, guint number, VrCopy *copy); /* number < the last count; valid until it is dropped */
 /*
@@ -41,8 +44,8 @@ gboolean vr_copies_take (VrCopies *copies, VrCopy *copy);
 void    vr_copies_pass (VrCopies *copies, guint count); /* over so many, as if they were taken; writes to no memory of theirs */
 guint   vr_copies_taken (VrCopies *copies);             /* how many that are there were taken or passed over: the oldest */
 void    vr_copies_drop (VrCopies *copies, guint count); /* the oldest ones; at most the last count */
-void    vr_copies_trim (VrCopies *copies); /* drops the oldest ones while the memory is more than a quarter full */
-void    vr_copies_make_room (VrCopies *copies); /* drops what was taken, if the memory is more than half full */
+void    vr_copies_trim (VrCopies *copies); /* drops the oldest ones while the memory is more than half full */
+void    vr_copies_make_room (VrCopies *copies); /* drops what was taken, if the memory is more than three quarters full */
 
 guint64 vr_copies_lost (VrCopies *copies);   /* that found no room, ever */
 guint64 vr_copies_seen (VrCopies *copies);   /* that were dropped or are still there */

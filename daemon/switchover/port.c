@@ -89,6 +89,7 @@ make_lanes (VrPort *port, gsize memory, GError **error)
                                              memory / lanes, error);
       if (port->lanes[i].copies == NULL)
         return FALSE;
+      vr_copies_touch (port->lanes[i].copies);
       port->n_lanes++;
     }
   return TRUE;

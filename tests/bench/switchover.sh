@@ -4,7 +4,8 @@
 # without it (no). About 10 s a migration. A row is written for each as it ends, a failed one too, and the table anew after each: $RESULT/rows, $RESULT/table.md.
 #
 # An emulated guest takes thousands of packets a second, but cannot answer as many: so one in several is answered, 500 a second, and the guest counts
-# them all. What its own socket had no room for is counted apart: nobody else lost that. A guest whose kernel panicked (the emulator sometimes
+# them all. What its own socket had no room for is counted apart: nobody else lost that; and what was sent more than a second before QEMU stopped the guest and
+# did not come: the guest was too slow for this machine and its tap's queue full, long before the switchover. A guest whose kernel panicked (the emulator sometimes
 # brings its memory over damaged) starts anew and says so in its row.
 runs=${BENCH_RUNS:-10} rates=${BENCH_RATES:-500 2000 5000 bulk} forms=${BENCH_FORMS:-yes no}
 answers=500 # a second
@@ -44,7 +45,7 @@ ledger_part() {
 one() {
   local rate=$1 from=$2 to=$3 next resets
   next=$(($(epoch "$from") + 1)) resets=$(resets d || true) # no event of it is none that it was reset
-  if [ "$rate" = bulk ]; then bulk_start; else traffic s d "$rate" --report 10 --settle 1 --answer $((rate > answers ? rate / answers : 1)); fi
+  if [ "$rate" = bulk ]; then bulk_start; else traffic s d "$rate" --report 10 --settle 1 --lead 2 --answer $((rate > answers ? rate / answers : 1)); fi
   sleep 1
   migrate d "$from" "$to" || die "virsh migrate failed"
   wait_for 30 belongs_to "$to" || die "the log does not say that d belongs to $to"
@@ -53,7 +54,8 @@ one() {
   [ "$(resets d || true)" = "$resets" ] || die "panicked"
   wait_for 40 counted "$from" "$next" || die "the ledger is not whole within 40 s"
   if [ "$rate" = bulk ]; then cat "$LAB_RUN/bulk.json"; else
-    jq '{sent, lost: .there.lost, overflowed: .there.overflowed, duplicated: .there.duplicated, reordered: .there.reordered, gap_ms}' "$RESULT/traffic-s-d.json"
+    jq --argjson stop "$(guest_events d | awk '$5 == "STOP" {at = $1} END {print at}')" '{sent, lost: .there.lost,
+      early: ([.there.missing, .there.missing_at] | transpose | map(select(.[1][1] < $stop - 1) | .[0][1] - .[0][0] + 1) | add // 0), overflowed: .there.overflowed, duplicated: .there.duplicated, reordered: .there.reordered, gap_ms}' "$RESULT/traffic-s-d.json"
   fi > "$LAB_RUN/row.traffic"
   jq -s -c 'add' "$LAB_RUN/row.traffic" <(ledger_part "$from") <(echo "{\"pause_ms\": $(measure qemu_pause_ms)}") > "$LAB_RUN/row"
 }
@@ -97,6 +99,6 @@ done
 cat "$RESULT/table.md"
 expect_ok "the ledger adds up in each" test "$(jq -s '[.[] | select(.faults != null and .faults != [])] | length' "$rows")" = 0
 yes() { jq -s "[.[] | select(.form == \"yes\" and .failed == null)] | $1" "$rows"; }
-expect_ok "with the lossless part nothing is lost" test "$(yes 'map(.lost // 0 | . - 0) | add // 0')" = "$(yes 'map(.overflowed // 0) | add // 0')"
+expect_ok "with the lossless part nothing is lost" test "$(yes 'map([0, (.lost // 0) - ([.overflowed // 0, .early // 0] | max)] | max) | add // 0')" = 0
 expect_ok "nor more than two in one duplicated" test "$(yes 'map(.duplicated // 0) | max // 0')" -le 2
 expect_ok "nor reordered" test "$(yes 'map(.reordered // 0) | add // 0')" = 0

@@ -37,7 +37,7 @@ typedef struct
   int size; /* bytes of UDP payload */
   int every; /* one packet in so many is answered */
   double rate;
-  double warm_s, seconds, settle_s, report_s;
+  double warm_s, lead_s, seconds, settle_s, report_s;
 } Options;
 
 typedef struct
@@ -51,6 +51,7 @@ typedef struct
   int64_t first_ns, last_ns; /* when the first and the last numbered packet went out */
   Counter round_trip;        /* by the sender's number, those that are not to be answered left out */
   Counter back;              /* by the echo's number */
+  int64_t *sent_ns;          /* when each was sent, by number; NULL: no memory for that */
   int64_t latency_ns[1024];  /* of the last packets, by number */
   int64_t latency_max_ns;
 } Sender;
@@ -126,11 +127,11 @@ sender_warm_up (Sender *sender, double seconds)
 }
 
 static void
-sender_run (Sender *sender, const Options *options)
+sender_run (Sender *sender, const Options *options, double seconds)
 {
   MeterArrival answer;
   int64_t interval_ns = SECOND / options->rate, next_ns = meter_now ();
-  int64_t end_ns = options->seconds > 0 ? next_ns + (int64_t) (options->seconds * SECOND) : INT64_MAX;
+  int64_t end_ns = seconds > 0 ? next_ns + (int64_t) (seconds * SECOND) : INT64_MAX;
   sender->first_ns = next_ns;
   while (!stopped && next_ns < end_ns && sender->sent < COUNTER_MAX - 1)
     {
@@ -141,11 +142,25 @@ sender_run (Sender *sender, const Options *options)
           continue;
         }
       sender->latency_ns[sender->sent % 1024] = sender->last_ns = now_ns;
+      if (sender->sent_ns)
+        sender->sent_ns[sender->sent] = now_ns;
       sender_put (sender, METER_DATA, sender->sent++);
       next_ns = now_ns - next_ns > 50 * MS ? now_ns + interval_ns : next_ns + interval_ns;
       while (sender_take (sender, &answer, 0))
         ;
     }
+}
+
+/* The same traffic, of which nothing counts: an emulated guest is slow until it has been through all of its code once. */
+static void
+sender_lead (Sender *sender, const Options *options)
+{
+  sender_run (sender, options, options->lead_s);
+  sender->packet.header.run = meter_random ();
+  sender->sent = 0;
+  sender->latency_max_ns = 0;
+  counter_clear (&sender->round_trip);
+  counter_clear (&sender->back);
 }
 
 /* Waits until everything was answered, or nothing came for settle_s; then fetches the echo's counts. */
@@ -182,6 +197,16 @@ print_ranges (const char *name, const CounterRange *ranges, uint32_t n)
   printf ("]");
 }
 
+/* When the first and the last of each range were sent, seconds of the wall clock. */
+static void
+print_when (const Sender *sender, const CounterRange *ranges, uint32_t n)
+{
+  printf (", \"missing_at\": [");
+  for (uint32_t i = 0; sender->sent_ns && i < n && i < METER_RANGES; i++)
+    printf ("%s[%.3f, %.3f]", i ? ", " : "", sender->sent_ns[ranges[i].first] / 1e9, sender->sent_ns[ranges[i].last] / 1e9);
+  printf ("]");
+}
+
 static void
 sender_print (Sender *sender, const Options *options, const MeterReport *there)
 {
@@ -208,6 +233,7 @@ sender_print (Sender *sender, const Options *options, const MeterReport *there)
               sender->sent, there->received, sender->sent - there->received, there->duplicated, there->reordered,
               there->overflowed, there->gap_ns / 1e6);
       print_ranges ("missing", there->missing, there->n_missing);
+      print_when (sender, there->missing, there->n_missing);
       printf ("}");
     }
   else
@@ -227,6 +253,7 @@ parse (int argc, char **argv, Options *options)
       {"size", required_argument, NULL, 's'},    {"warm", required_argument, NULL, 'w'},   {"ready", required_argument, NULL, 'R'},
       {"seconds", required_argument, NULL, 'S'}, {"settle", required_argument, NULL, 'q'}, {"report", required_argument, NULL, 'e'},
       {"answer", required_argument, NULL, 'a'},
+      {"lead", required_argument, NULL, 'l'},
       {0}};
   int option;
   while ((option = getopt_long (argc, argv, "", names, NULL)) != -1)
@@ -241,6 +268,7 @@ parse (int argc, char **argv, Options *options)
       case 'S': options->seconds = atof (optarg); break;
       case 'q': options->settle_s = atof (optarg); break;
       case 'e': options->report_s = atof (optarg); break;
+      case 'l': options->lead_s = atof (optarg); break;
       case 'a': options->every = atoi (optarg); break;
       default: return false;
       }
@@ -258,7 +286,8 @@ meter_send (int argc, char **argv)
     {
       fprintf (stderr, "Usage: meter send --to ADDRESS [--rate PACKETS/S] [--size BYTES] [--port N] [--seconds N] [--ready FILE]\n"
                        "       [--warm N] [--settle N] [--report N]   longest waits in seconds; --warm 0: do not warm up\n"
-                       "       [--answer N]   one packet in N is answered\n");
+                       "       [--answer N]   one packet in N is answered\n"
+                       "       [--lead SECONDS]   of the same traffic before anything counts\n");
       return 2;
     }
   struct sigaction action = {.sa_handler = on_signal};
@@ -274,10 +303,13 @@ meter_send (int argc, char **argv)
       fprintf (stderr, "meter: %s did not answer %d packets in a row within %.0f s\n", options.to, WARM_ANSWERS, options.warm_s);
       return 1;
     }
+  if (options.lead_s > 0)
+    sender_lead (&sender, &options);
+  sender.sent_ns = malloc (COUNTER_MAX * sizeof *sender.sent_ns); /* what is not written to takes no memory */
   FILE *file = options.ready ? fopen (options.ready, "w") : NULL;
   if (file)
     fclose (file);
-  sender_run (&sender, &options);
+  sender_run (&sender, &options, options.seconds);
   bool reported = sender_finish (&sender, &options, &report);
   sender_print (&sender, &options, reported ? &report : NULL);
   return 0;

@@ -451,7 +451,7 @@ test_read_later (void)
   gint64 stop, until;
 
   world_open (&world, 1);
-  arm (&world, PID_FILE, 4 * MUCH, MUCH);
+  arm (&world, PID_FILE, 2 * MUCH, MUCH);
   for (guint i = 0; i < 2100; i++)
     deliver (&world, "x");
   until = g_get_monotonic_time () + 100 * 1000;

@@ -147,7 +147,7 @@ test_defaults (Files *files, gconstpointer data)
   g_assert_cmpuint (config->intent_timeout_s, ==, 10);
   g_assert_null (config->metrics_listen);
   g_assert_true (config->lossless);
-  g_assert_cmpuint (config->copies_memory_mib, ==, 4);
+  g_assert_cmpuint (config->copies_memory_mib, ==, 8);
   g_assert_cmpuint (config->kept_memory_mib, ==, 16);
 }
 
