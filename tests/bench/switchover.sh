@@ -83,7 +83,7 @@ row() {
   traffic_kill
   on s pkill -KILL -f "probe.py stream" || true
   gone d
-  fresh
+  (fresh) || { gone d; fresh; } # it may panic while it boots, too
 }
 
 fresh
