@@ -494,6 +494,42 @@ test_large_not_whole (void)
   world_end (&world);
 }
 
+/* Almost as much waits in the tap as its queue holds, and the event comes late: the copies still have what QEMU swallowed before all that. */
+static void
+test_full_queue (void)
+{
+  enum { MANY = 900 };
+  World world;
+  gint64 stop, until;
+
+  world_new (&world);
+  standin_begin_to_stop (world.qemu);
+  put_text (&world, "first");
+  standin_expect_swallowed (world.qemu, 1);
+  stop = standin_stop (world.qemu, TRUE);
+  put_text (&world, "second");
+  standin_expect_swallowed (world.qemu, 2);
+  for (guint i = 0; i < MANY; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", i);
+
+      put_text (&world, text);
+    }
+  until = g_get_monotonic_time () + 100 * 1000;
+  wait_for (has_passed, &until); /* they are trimmed, if any are */
+  run_at (&world, LONG_AFTER (stop));
+  expect_text (&world, "first");
+  expect_text (&world, "second");
+  for (guint i = 0; i < MANY; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("%u", i);
+
+      expect_text (&world, text);
+    }
+  expect_out (&world, "");
+  world_end (&world);
+}
+
 /* Only packets to the guest's addresses go into the tunnel. */
 static void
 test_others (void)
@@ -987,6 +1023,7 @@ main (int argc, char **argv)
   netns_add ("/switchover/gso", test_gso);
   netns_add ("/switchover/read-later", test_read_later);
   netns_add ("/switchover/large-not-whole", test_large_not_whole);
+  netns_add ("/switchover/full-queue", test_full_queue);
   netns_add ("/switchover/others", test_others);
   netns_add ("/switchover/follow-up", test_follow_up);
   netns_add ("/switchover/queues", test_queues);
