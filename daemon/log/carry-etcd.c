@@ -123,7 +123,7 @@ take_page (Carrier *self, const VrEtcdAnswer *answer, GArray *entries, GHashTabl
     const VrEtcdKv *kv = answer->kvs->pdata[i];
     VrEntry entry = { NULL };
 
-    if (g_str_has_suffix (kv->key, "/machine"))
+    if (vr_etcd_key_is_machine (kv->key))
       continue;
     if (!read_value (self, kv, &entry) && notes)
       vr_carry_note (notes, "%s: not a record that belongs there. It is passed over", kv->key);

@@ -23,6 +23,12 @@ vr_etcd_key_machine (const char *prefix, const char *host)
   return g_strconcat (prefix, "/now/", host, "/machine", NULL);
 }
 
+gboolean
+vr_etcd_key_is_machine (const char *key)
+{
+  return g_str_has_suffix (key, "/machine") && !strstr (key, "/guest/") && !strstr (key, "/intent/");
+}
+
 char *
 vr_etcd_key_entry (const char *prefix, const VrEntry *entry)
 {

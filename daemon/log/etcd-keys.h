@@ -22,6 +22,7 @@ G_BEGIN_DECLS
 char    *vr_etcd_key_now (const char *prefix);     /* "PREFIX/now/" */
 char    *vr_etcd_key_history (const char *prefix); /* "PREFIX/history/" */
 char    *vr_etcd_key_machine (const char *prefix, const char *host);
+gboolean vr_etcd_key_is_machine (const char *key); /* of any host */
 char    *vr_etcd_key_entry (const char *prefix, const VrEntry *entry);         /* below now/ */
 char    *vr_etcd_key_entry_history (const char *prefix, const VrEntry *entry); /* NULL: it has none */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The etcd engine: reading.
+ * The etcd engine: connecting, watching; etcd-list.c lists.
  *
  *   loading -> [away ->] listing -> catching -> following
  *                 ^----------- whatever fails ------'        following -> catching: silence on the watch
@@ -33,19 +33,9 @@
 #define BACKOFF_MAX_MS 5000
 #define FAULTS_SAID 3
 
-typedef struct {
-  char   *key;
-  gint64  mod_revision;
-  GBytes *value;
-  VrEntry entry;
-} Listed;
-
 enum { PROP_0, PROP_DEADLINE_MS, PROP_PING_MS, PROP_RENEW_MS, PROP_PAGE };
 
 G_DEFINE_FINAL_TYPE (VrEtcdLog, vr_etcd_log, VR_TYPE_LOG)
-
-static void start_list (VrEtcdLog *self, const char *from);
-static void start_watch (VrEtcdLog *self);
 
 static void
 clear_source (GSource **source)
@@ -62,17 +52,6 @@ vr_etcd_log_set_timer (VrEtcdLog *self, GSource **source, guint ms, GSourceFunc 
   *source = g_timeout_source_new (ms);
   g_source_set_callback (*source, func, self, NULL);
   g_source_attach (*source, vr_log_get_context (VR_LOG (self)));
-}
-
-static void
-listed_free (gpointer data)
-{
-  Listed *listed = data;
-
-  g_free (listed->key);
-  g_bytes_unref (listed->value);
-  vr_entry_clear (&listed->entry);
-  g_free (listed);
 }
 
 /* ---- away, and back ---- */
@@ -123,9 +102,9 @@ on_retry (gpointer data)
 
   clear_source (&self->retry);
   if (self->revision > 0)
-    start_watch (self);
+    vr_etcd_log_watch (self);
   else
-    start_list (self, NULL);
+    vr_etcd_list_start (self, NULL);
   return G_SOURCE_REMOVE;
 }
 
@@ -183,16 +162,16 @@ vr_etcd_log_name_taken (VrEtcdLog *self, const char *why)
 }
 
 /* Is the error one of a call that drop_session() ended? Then nobody wants it. */
-static gboolean
-is_dropped (VrEtcdLog *self, const GError *error)
+gboolean
+vr_etcd_log_is_dropped (VrEtcdLog *self, const GError *error)
 {
   return vr_log_is_stopped (VR_LOG (self)) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 
 /* ---- what stands under a key ---- */
 
-static void
-say_faults (VrEtcdLog *self)
+void
+vr_etcd_log_say_faults (VrEtcdLog *self)
 {
   g_autoptr (GString) text = g_string_new (NULL);
   GHashTableIter iter;
@@ -208,8 +187,8 @@ say_faults (VrEtcdLog *self)
 }
 
 /* The record in a value; FALSE if it is none, or may not stand there. */
-static gboolean
-read_entry (VrEtcdLog *self, const VrEtcdKv *kv, VrEntry *entry)
+gboolean
+vr_etcd_log_read_entry (VrEtcdLog *self, const VrEtcdKv *kv, VrEntry *entry)
 {
   gsize len;
   const char *json = g_bytes_get_data (kv->value, &len);
@@ -231,8 +210,8 @@ read_entry (VrEtcdLog *self, const VrEtcdKv *kv, VrEntry *entry)
   return FALSE;
 }
 
-static void
-found_machine (VrEtcdLog *self, const VrEtcdKv *kv)
+void
+vr_etcd_log_found_machine (VrEtcdLog *self, const VrEtcdKv *kv)
 {
   gsize len;
   const char *machine = kv->value ? g_bytes_get_data (kv->value, &len) : NULL;
@@ -240,221 +219,6 @@ found_machine (VrEtcdLog *self, const VrEtcdKv *kv)
   if (kv->value && strcmp (kv->key, self->machine_key) == 0 &&
       (len != strlen (self->machine) || strncmp (machine ? machine : "", self->machine, len) != 0))
     vr_etcd_log_name_taken (self, "its key in etcd names a machine with another machine-id");
-}
-
-static gboolean
-is_machine_key (const char *key)
-{
-  return g_str_has_suffix (key, "/machine") && !strstr (key, "/guest/") && !strstr (key, "/intent/");
-}
-
-/* ---- listing ---- */
-
-static int
-compare_listed (gconstpointer a, gconstpointer b)
-{
-  const Listed *x = *(const Listed *const *) a, *y = *(const Listed *const *) b;
-  guint64 left = vr_entry_seq (&x->entry), right = vr_entry_seq (&y->entry);
-
-  return left < right ? -1 : left > right;
-}
-
-/* What the list says of this host's own keys, and for the copy. */
-static void
-note_listed (VrEtcdLog *self)
-{
-  g_ptr_array_set_size (self->to_know, 0);
-  self->replace_wanted = TRUE;
-  for (guint i = 0; i < self->listed->len; i++) {
-    const Listed *one = self->listed->pdata[i];
-    gsize len;
-    const char *json = g_bytes_get_data (one->value, &len);
-
-    vr_etcd_copy_know (self, json, len);
-    if (strcmp (vr_entry_writer (&one->entry), vr_log_get_self (VR_LOG (self))) == 0)
-      vr_etcd_writer_found (self, one->key, one->mod_revision, &one->entry);
-  }
-}
-
-static void
-emit_listed (VrEtcdLog *self)
-{
-  g_autoptr (GPtrArray) listed = g_steal_pointer (&self->listed);
-
-  for (guint i = 0; i < listed->len && !vr_log_is_stopped (VR_LOG (self)); i++)
-    vr_log_take_entry (VR_LOG (self), &((Listed *) listed->pdata[i])->entry);
-}
-
-static void load_history (VrEtcdLog *self, const char *from);
-
-static void
-list_done (VrEtcdLog *self)
-{
-  VrLog *log = VR_LOG (self);
-  g_autoptr (GHashTable) before = g_steal_pointer (&self->standing);
-  gboolean went_back = self->highest > self->list_revision, opened = vr_log_get_issued (log) != G_MAXUINT64;
-  guint64 last_seq;
-
-  self->standing = vr_etcd_writer_standing_new ();
-  g_ptr_array_sort (self->listed, compare_listed);
-  note_listed (self);
-  self->highest = self->list_revision;
-  self->revision = self->list_revision + 1;
-  last_seq = vr_etcd_writer_last_seq (self);
-  if (opened)
-    vr_log_raise (log, last_seq);
-  vr_etcd_writer_listed (self, went_back ? before : NULL);
-  emit_listed (self);
-  if (!opened)
-    vr_log_opened (log, last_seq);
-  say_faults (self);
-  vr_etcd_copy_pump (self);
-  vr_log_set_ready (log);
-  if (vr_log_is_stopped (log))
-    return;
-  start_watch (self);
-  load_history (self, NULL);
-}
-
-static void
-on_claimed (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (VrEtcdLog) self = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, &error);
-
-  if (!answer) {
-    if (!is_dropped (self, error))
-      vr_etcd_log_away (self, error);
-    return;
-  }
-  for (guint i = 0; !answer->succeeded && i < answer->kvs->len; i++)
-    found_machine (self, answer->kvs->pdata[i]);
-  list_done (self);
-}
-
-/* The first to write below a host's name says which machine it is. */
-static void
-claim (VrEtcdLog *self)
-{
-  const VrEtcdTxn txn = { .key = self->machine_key, .value = self->machine };
-  g_autofree char *body = vr_etcd_say_txn (&txn);
-
-  vr_etcd_call_async (self->etcd, "/v3/kv/txn", body, self->deadline_ms, self->session, on_claimed, g_object_ref (self));
-}
-
-/* Takes one page in; the last key of it. */
-static const char *
-take_page (VrEtcdLog *self, const VrEtcdAnswer *answer, gboolean *claimed)
-{
-  const char *last = NULL;
-
-  for (guint i = 0; i < answer->kvs->len; i++) {
-    const VrEtcdKv *kv = answer->kvs->pdata[i];
-    VrEntry entry = { NULL };
-    Listed *listed;
-
-    last = kv->key;
-    if (is_machine_key (kv->key)) {
-      *claimed |= strcmp (kv->key, self->machine_key) == 0;
-      found_machine (self, kv);
-      continue;
-    }
-    if (!read_entry (self, kv, &entry))
-      continue;
-    listed = g_new0 (Listed, 1);
-    listed->key = g_strdup (kv->key);
-    listed->mod_revision = kv->mod_revision;
-    listed->value = g_bytes_ref (kv->value);
-    listed->entry = entry;
-    g_ptr_array_add (self->listed, listed);
-  }
-  return last;
-}
-
-static void
-on_page (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (VrEtcdLog) self = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, &error);
-  g_autofree char *next = NULL;
-  const char *last;
-
-  if (!answer && is_dropped (self, error))
-    return;
-  if (g_error_matches (error, VR_ETCD_ERROR, VR_ETCD_ERROR_COMPACTED)) {
-    start_list (self, NULL); /* somebody compacts while we read; a list that is quicker than that comes through */
-    return;
-  }
-  if (!answer) {
-    vr_etcd_log_away (self, error);
-    return;
-  }
-  if (self->list_revision == 0)
-    self->list_revision = answer->revision;
-  last = take_page (self, answer, &self->claimed);
-  if (answer->more && last && *last) {
-    next = g_strconcat (last, "\001", NULL);
-    start_list (self, next);
-  } else if (self->claimed || self->refused) {
-    list_done (self);
-  } else {
-    claim (self);
-  }
-}
-
-/* `from`: the key to go on from; NULL: from the start. */
-static void
-start_list (VrEtcdLog *self, const char *from)
-{
-  g_autofree char *end = vr_etcd_prefix_end (self->now), *body = NULL;
-
-  g_debug ("etcd: list %s", vr_etcd_endpoint (self->etcd));
-  self->phase = VR_ETCD_LISTING;
-  if (!from) {
-    g_clear_pointer (&self->listed, g_ptr_array_unref);
-    self->listed = g_ptr_array_new_with_free_func (listed_free);
-    self->list_revision = 0;
-    self->claimed = FALSE;
-    g_hash_table_remove_all (self->faults);
-  }
-  body = vr_etcd_say_range (from ? from : self->now, end, self->list_revision, self->page);
-  vr_etcd_call_async (self->etcd, "/v3/kv/range", body, self->deadline_ms, self->session, on_page, g_object_ref (self));
-}
-
-/* ---- history: read in the background, since nothing waits for it ---- */
-
-static void
-on_history (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (VrEtcdLog) self = data;
-  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, NULL);
-  g_autofree char *next = NULL;
-
-  if (!answer || vr_log_is_stopped (VR_LOG (self)))
-    return; /* it is read again after the next list */
-  for (guint i = 0; i < answer->kvs->len; i++) {
-    const VrEtcdKv *kv = answer->kvs->pdata[i];
-    g_autofree char *host = vr_etcd_key_host (self->options->prefix, kv->key);
-    g_auto (VrEntry) entry = { NULL };
-    gsize len;
-    const char *json = g_bytes_get_data (kv->value, &len);
-
-    if (host && vr_entry_from_json (json ? json : "", len, &entry, NULL) && strcmp (host, vr_entry_writer (&entry)) == 0)
-      vr_log_take_history (VR_LOG (self), &entry);
-    next = i + 1 == answer->kvs->len ? g_strconcat (kv->key, "\001", NULL) : NULL;
-  }
-  if (answer->more && next)
-    load_history (self, next);
-}
-
-static void
-load_history (VrEtcdLog *self, const char *from)
-{
-  g_autofree char *end = vr_etcd_prefix_end (self->past), *body = vr_etcd_say_range (from ? from : self->past, end, 0, self->page);
-
-  vr_etcd_call_async (self->etcd, "/v3/kv/range", body, self->deadline_ms, self->session, on_history, g_object_ref (self));
 }
 
 /* ---- watching ---- */
@@ -466,7 +230,7 @@ on_pinged (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (GError) error = NULL;
   g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_finish (self->etcd, result, &error);
 
-  if (!answer && !is_dropped (self, error))
+  if (!answer && !vr_etcd_log_is_dropped (self, error))
     vr_etcd_log_away (self, error);
 }
 
@@ -486,7 +250,7 @@ on_silence (gpointer data)
   VrEtcdLog *self = data;
 
   clear_source (&self->renew);
-  start_watch (self);
+  vr_etcd_log_watch (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -500,8 +264,8 @@ take_event (VrEtcdLog *self, const VrEtcdKv *kv)
   gsize len;
   const char *json;
 
-  if (is_machine_key (kv->key)) {
-    found_machine (self, kv);
+  if (vr_etcd_key_is_machine (kv->key)) {
+    vr_etcd_log_found_machine (self, kv);
     return;
   }
   if (!kv->value) {
@@ -510,7 +274,7 @@ take_event (VrEtcdLog *self, const VrEtcdKv *kv)
       vr_etcd_writer_found (self, kv->key, 0, NULL);
     return;
   }
-  if (!read_entry (self, kv, &entry))
+  if (!vr_etcd_log_read_entry (self, kv, &entry))
     return;
   if (own && vr_entry_seq (&entry) > vr_log_get_issued (log)) {
     vr_etcd_log_name_taken (self, "records that this one did not write came under its name in etcd");
@@ -531,7 +295,7 @@ on_frame (const VrEtcdFrame *frame, gpointer data)
   vr_etcd_log_set_timer (self, &self->renew, self->renew_ms, on_silence);
   if (frame->created && frame->revision < self->highest) {
     g_clear_pointer (&self->watch, vr_etcd_watch_free);
-    start_list (self, NULL); /* a member that lags, or a store that went back: the list tells, since it asks all members */
+    vr_etcd_list_start (self, NULL); /* a member that lags, or a store that went back: the list tells, since it asks all members */
     return;
   }
   for (guint i = 0; i < frame->kvs->len && !vr_log_is_stopped (VR_LOG (self)); i++) {
@@ -544,7 +308,7 @@ on_frame (const VrEtcdFrame *frame, gpointer data)
   if (vr_log_is_stopped (VR_LOG (self)))
     return;
   if (frame->kvs->len > 0)
-    say_faults (self);
+    vr_etcd_log_say_faults (self);
   else if (!frame->created) /* a progress notification: all up to its revision was sent */
     self->revision = MAX (self->revision, frame->revision + 1);
   if (self->phase == VR_ETCD_CATCHING)
@@ -564,7 +328,7 @@ on_watch_ended (const GError *error, gpointer data)
   }
   g_clear_pointer (&self->watch, vr_etcd_watch_free);
   clear_source (&self->renew);
-  start_list (self, NULL);
+  vr_etcd_list_start (self, NULL);
 }
 
 static const VrEtcdWatchCalls watch_calls = { .frame = on_frame, .ended = on_watch_ended };
@@ -579,20 +343,20 @@ on_ready_to_watch (GObject *source, GAsyncResult *result, gpointer data)
   g_autofree char *end = NULL;
 
   if (!answer) {
-    if (!is_dropped (self, error))
+    if (!vr_etcd_log_is_dropped (self, error))
       vr_etcd_log_away (self, error);
     return;
   }
   for (guint i = 0; i < answer->kvs->len; i++)
-    found_machine (self, answer->kvs->pdata[i]);
+    vr_etcd_log_found_machine (self, answer->kvs->pdata[i]);
   end = vr_etcd_prefix_end (self->now);
   vr_etcd_watch_free (self->watch);
   self->watch = vr_etcd_watch_new (self->etcd, self->now, end, self->revision, self->deadline_ms, &watch_calls, self);
   vr_etcd_log_set_timer (self, &self->ping, self->ping_ms, on_ping);
 }
 
-static void
-start_watch (VrEtcdLog *self)
+void
+vr_etcd_log_watch (VrEtcdLog *self)
 {
   g_autofree char *body = vr_etcd_say_range (self->machine_key, NULL, 0, 0);
 
@@ -635,7 +399,7 @@ vr_etcd_log_loaded (VrEtcdLog *self, GArray *known, GArray *waiting)
   self->phase = VR_ETCD_AWAY;
   if (last > 0)
     vr_log_opened (log, last);
-  start_list (self, NULL);
+  vr_etcd_list_start (self, NULL);
 }
 
 static void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The etcd engine of the migration log. What its files share: etcd-log.c reads (connecting, listing, watching), etcd-writer.c
+ * The etcd engine of the migration log. What its files share: etcd-log.c connects and watches, etcd-list.c lists, etcd-writer.c
  * writes own records, etcd-copy.c keeps the copy on this host's disk. All in the log's context.
  */
 #pragma once
@@ -49,7 +49,7 @@ struct _VrEtcdLog {
   gint64         highest;                 /* revision that the store is known to have had */
   gint64         list_revision;
   gboolean       claimed;                 /* its machine key was in the list */
-  GPtrArray     *listed;                  /* of Listed, see etcd-log.c */
+  GPtrArray     *listed;                  /* of Listed, see etcd-list.c */
   VrEtcdWatch   *watch;
   GHashTable    *faults;                  /* key -> what is wrong with what stands there */
   GSource       *retry, *ping, *renew;
@@ -72,6 +72,15 @@ void vr_etcd_log_set_timer (VrEtcdLog *self, GSource **source, guint ms, GSource
 void vr_etcd_log_away (VrEtcdLog *self, const GError *why); /* what goes on is given up, and another endpoint is tried */
 void vr_etcd_log_name_taken (VrEtcdLog *self, const char *why);
 void vr_etcd_log_loaded (VrEtcdLog *self, GArray *known, GArray *waiting); /* of VrEntry: the copy was read */
+
+void vr_etcd_log_watch (VrEtcdLog *self);                   /* what happens from `revision` on */
+gboolean vr_etcd_log_is_dropped (VrEtcdLog *self, const GError *error); /* of a call of a session that is over: nobody wants it */
+gboolean vr_etcd_log_read_entry (VrEtcdLog *self, const VrEtcdKv *kv, VrEntry *entry); /* FALSE: no record, or not one for that key: a fault */
+void vr_etcd_log_found_machine (VrEtcdLog *self, const VrEtcdKv *kv); /* under a machine key */
+void vr_etcd_log_say_faults (VrEtcdLog *self);
+
+/* etcd-list.c */
+void vr_etcd_list_start (VrEtcdLog *self, const char *from); /* `from`: the key to go on from; NULL: all */
 
 /* etcd-writer.c */
 void vr_etcd_writer_init (VrEtcdLog *self);

@@ -34,6 +34,12 @@ struct _VrBook {
   gboolean       is_copy;
 };
 
+/* book.c */
+gboolean vr_page_is_known (const VrPage *page);
+gboolean vr_page_intent_counts (const VrRecord *intent, const VrRecord *custody);
+gboolean vr_page_comes_before (const VrRecord *a, const VrRecord *b);
+gboolean vr_page_are_rivals (const VrRecord *record, const VrRecord *custody);
+
 /* book-claims.c. Faults are (transfer full), for people; NULL: there is none. */
 void  vr_book_index_hosts (VrBook *book); /* after a change of `hosts` */
 void  vr_book_hold_addresses (VrBook *book, const VrPage *page, gboolean hold); /* of its custody */

@@ -64,8 +64,8 @@ page_copy (const VrPage *page)
 }
 
 /* A page whose only intents were withdrawn tells nobody anything. */
-static gboolean
-page_is_known (const VrPage *page)
+gboolean
+vr_page_is_known (const VrPage *page)
 {
   return page && (page->guest.custody || page->guest.intent);
 }
@@ -146,8 +146,8 @@ vr_book_free (VrBook *book)
 
 /* ---- intents ---- */
 
-static gboolean
-intent_counts (const VrRecord *intent, const VrRecord *custody)
+gboolean
+vr_page_intent_counts (const VrRecord *intent, const VrRecord *custody)
 {
   if (intent->state != VR_STATE_INCOMING)
     return FALSE;
@@ -180,7 +180,7 @@ page_choose_intent (VrPage *page)
 
   g_hash_table_iter_init (&iter, page->intents);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (intent_counts (value, page->guest.custody) && (!best || intent_is_over (value, best, page->guest.custody)))
+    if (vr_page_intent_counts (value, page->guest.custody) && (!best || intent_is_over (value, best, page->guest.custody)))
       best = value;
   if (best == page->guest.intent)
     return FALSE;
@@ -269,8 +269,8 @@ page_wait (VrPage *page, VrRecord *record)
 }
 
 /* Of records that are allowed at the same time: a giver's word comes before the claim of somebody else. */
-static gboolean
-comes_before (const VrRecord *a, const VrRecord *b)
+gboolean
+vr_page_comes_before (const VrRecord *a, const VrRecord *b)
 {
   gboolean gives_a = a->state == VR_STATE_MOVED, gives_b = b->state == VR_STATE_MOVED;
   int names = strcmp (a->writer, b->writer);
@@ -283,8 +283,8 @@ comes_before (const VrRecord *a, const VrRecord *b)
 }
 
 /* They give it to different owners, and neither is beyond the other. */
-static gboolean
-are_rivals (const VrRecord *record, const VrRecord *custody)
+gboolean
+vr_page_are_rivals (const VrRecord *record, const VrRecord *custody)
 {
   return record->epoch == custody->epoch && strcmp (record->owner, custody->owner) != 0;
 }
@@ -301,9 +301,9 @@ page_next (const VrBook *book, VrPage *page)
 
     gboolean beyond = custody && !vr_record_supersedes (record, custody);
 
-    if (beyond && !keep && !are_rivals (record, custody))
+    if (beyond && !keep && !vr_page_are_rivals (record, custody))
       g_ptr_array_remove_index_fast (page->waiting, i - 1);
-    else if (!beyond && may_follow (book, custody, record) && (!next || comes_before (record, next)))
+    else if (!beyond && may_follow (book, custody, record) && (!next || vr_page_comes_before (record, next)))
       next = record;
   }
   return next;
@@ -351,7 +351,7 @@ page_root (const VrBook *book, const VrPage *page, guint least)
 
     if (of_record < of_root || !may_follow (book, NULL, record))
       continue;
-    if (!root || of_record > of_root || comes_before (record, root))
+    if (!root || of_record > of_root || vr_page_comes_before (record, root))
       root = record;
   }
   return root;
@@ -386,7 +386,7 @@ page_add_custody (VrBook *book, VrPage *page, VrRecord *record, GError **error)
       return page_begin_anew (book, page, record);
     page_wait (page, record);
   }
-  if (beyond && !are_rivals (record, custody))
+  if (beyond && !vr_page_are_rivals (record, custody))
     return FALSE;
   if (!beyond && may_follow (book, custody, record)) {
     page_set_custody (book, page, record);
@@ -441,7 +441,7 @@ vr_book_open (VrBook *book)
       vr_book_add_record (book, held->pdata[i], NULL);
 }
 
-/* ---- adding and asking ---- */
+/* ---- adding ---- */
 
 static gboolean
 refuse (const VrRecord *record, const char *fault, GError **error)
@@ -529,173 +529,4 @@ vr_book_add_host (VrBook *book, VrHost *host, GError **error)
   hosts_advance (book);
   book_advance (book);
   return TRUE;
-}
-
-const VrGuest *
-vr_book_guest (const VrBook *book, const char *uuid)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-
-  return page_is_known (page) ? &page->guest : NULL;
-}
-
-const VrRecord *
-vr_book_intent_of (const VrBook *book, const char *uuid, const char *target)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-  const VrRecord *intent = page ? g_hash_table_lookup (page->intents, target) : NULL;
-
-  return intent && intent_counts (intent, page->guest.custody) ? intent : NULL;
-}
-
-gboolean
-vr_book_has_withdrawn (const VrBook *book, const char *uuid, const char *target)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-  const VrRecord *intent = page ? g_hash_table_lookup (page->intents, target) : NULL;
-
-  return intent && intent->state == VR_STATE_WITHDRAWN;
-}
-
-const VrHost *
-vr_book_host (const VrBook *book, const char *name)
-{
-  return g_hash_table_lookup (book->hosts, name);
-}
-
-static int
-compare_strings (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-GPtrArray *
-vr_book_guest_uuids (const VrBook *book)
-{
-  GPtrArray *uuids = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer uuid, page;
-
-  g_hash_table_iter_init (&iter, book->pages);
-  while (g_hash_table_iter_next (&iter, &uuid, &page))
-    if (page_is_known (page))
-      g_ptr_array_add (uuids, uuid);
-  g_ptr_array_sort (uuids, compare_strings);
-  return uuids;
-}
-
-GPtrArray *
-vr_book_host_names (const VrBook *book)
-{
-  GPtrArray *names = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer name;
-
-  g_hash_table_iter_init (&iter, book->hosts);
-  while (g_hash_table_iter_next (&iter, &name, NULL))
-    g_ptr_array_add (names, name);
-  g_ptr_array_sort (names, compare_strings);
-  return names;
-}
-
-/* ---- what waits ---- */
-
-/* Not what custody is beyond, and is only kept until the home's own word is heard. */
-static gboolean
-is_waiting (const VrPage *page, const VrRecord *record)
-{
-  const VrRecord *custody = page->guest.custody;
-
-  return !custody || vr_record_supersedes (record, custody) || are_rivals (record, custody);
-}
-
-static int
-compare_waiting (gconstpointer a, gconstpointer b)
-{
-  const VrRecord *x = *(const VrRecord *const *) a, *y = *(const VrRecord *const *) b;
-  int uuids = strcmp (x->uuid, y->uuid);
-
-  if (uuids != 0)
-    return uuids;
-  return comes_before (x, y) ? -1 : comes_before (y, x);
-}
-
-GPtrArray *
-vr_book_waiting (const VrBook *book, const char *uuid)
-{
-  GPtrArray *all = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
-  GHashTableIter iter;
-  VrPage *page;
-
-  g_hash_table_iter_init (&iter, book->pages);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &page))
-    for (guint i = 0; (!uuid || strcmp (uuid, page->uuid) == 0) && i < page->waiting->len; i++)
-      if (is_waiting (page, page->waiting->pdata[i]))
-        g_ptr_array_add (all, vr_record_ref (page->waiting->pdata[i]));
-  g_ptr_array_sort (all, compare_waiting);
-  return all;
-}
-
-const VrRecord *
-vr_book_claim_of (const VrBook *book, const char *uuid, const char *writer)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-  const VrRecord *last = NULL;
-
-  for (guint i = 0; page && i < page->waiting->len; i++) {
-    const VrRecord *record = page->waiting->pdata[i];
-
-    if (is_waiting (page, record) && strcmp (record->writer, writer) == 0 && (!last || record->seq > last->seq))
-      last = record;
-  }
-  return last;
-}
-
-char *
-vr_book_why (const VrBook *book, const VrRecord *record)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, record->uuid);
-  const VrRecord *custody = page ? page->guest.custody : NULL;
-  g_autofree char *fault = vr_book_record_fault (book, record), *why = NULL;
-
-  if (fault)
-    why = g_steal_pointer (&fault);
-  else if (!custody)
-    why = g_strdup_printf ("nothing is known of the guest, and its addresses are those of %s", record->home);
-  else if (custody->state == VR_STATE_STOPPED)
-    why = g_strdup_printf ("the guest stopped on %s, and [trust] start lets only %s and the hosts that had it start it", custody->owner,
-                           custody->home);
-  else
-    why = g_strdup_printf ("the guest belongs to %s (%s, epoch %" G_GUINT64_FORMAT "), which did not give it to %s", custody->owner,
-                           vr_state_to_string (custody->state), custody->epoch, record->writer);
-  return g_strdup_printf ("refused a record of guest %s (%s), \"%s\" of epoch %" G_GUINT64_FORMAT ", written by %s: %s", record->name,
-                          record->uuid, vr_state_to_string (record->state), record->epoch, record->writer, why);
-}
-
-static int
-compare_hosts (gconstpointer a, gconstpointer b)
-{
-  return strcmp ((*(const VrHost *const *) a)->name, (*(const VrHost *const *) b)->name);
-}
-
-GPtrArray *
-vr_book_waiting_hosts (const VrBook *book)
-{
-  GPtrArray *hosts = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer host;
-
-  g_hash_table_iter_init (&iter, book->waiting_hosts);
-  while (g_hash_table_iter_next (&iter, NULL, &host))
-    g_ptr_array_add (hosts, host);
-  g_ptr_array_sort (hosts, compare_hosts);
-  return hosts;
-}
-
-char *
-vr_book_why_host (const VrBook *book, const VrHost *host)
-{
-  g_autofree char *fault = vr_book_host_fault (book, host);
-
-  return g_strdup_printf ("refused the record of host %s: %s", host->name, fault ? fault : "?");
 }

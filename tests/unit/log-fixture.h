@@ -101,6 +101,15 @@ file_text (const char *path)
   return text;
 }
 
+/* FALSE, too, as long as there is no such file. */
+G_GNUC_UNUSED G_GNUC_NO_INLINE static gboolean
+file_has (const char *path, const char *part)
+{
+  g_autofree char *text = file_text (path);
+
+  return text && strstr (text, part) != NULL;
+}
+
 static inline guint
 count_of (const char *text, const char *part)
 {
