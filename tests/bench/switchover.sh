@@ -52,6 +52,7 @@ one() {
   sleep 1.5
   if [ "$rate" = bulk ]; then bulk_stop; else traffic_stop; fi
   [ "$(resets d || true)" = "$resets" ] || die "panicked"
+  [ "$rate" = bulk ] || jq -e .there "$RESULT/traffic-s-d.json" > /dev/null || die "the guest hangs: it gave no report"
   wait_for 40 counted "$from" "$next" || die "the ledger is not whole within 40 s"
   if [ "$rate" = bulk ]; then cat "$LAB_RUN/bulk.json"; else
     jq --argjson stop "$(guest_events d | awk '$5 == "STOP" {at = $1} END {print at}')" '{sent, lost: .there.lost,
