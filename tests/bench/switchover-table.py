@@ -4,7 +4,7 @@
 import json
 import sys
 
-rows = [json.loads(line) for line in open(sys.argv[1])]
+rows = [json.loads(line) for line in open(sys.argv[1]) if line.strip()]
 
 
 def spread(values):
@@ -19,7 +19,7 @@ print("| lossless | packets/s | migrations (failed) | sent | lost | before the s
 print("|" + "---|" * 15)
 for key in dict.fromkeys((r["form"], r["rate"]) for r in rows):
     all_of = [r for r in rows if (r["form"], r["rate"]) == key]
-    mine = [r for r in all_of if "failed" not in r]
+    mine = [r for r in all_of if "failed" not in r and (key[1] == "bulk" or r.get("lost") is not None)]
     of = lambda name: [r[name] for r in mine if r.get(name) is not None]
     if key[1] == "bulk":
         packets = f"{sum(of('bytes')) // 2**20} MiB there and back | - | - | - | - ({sum(of('retransmitted'))} segments sent again) | -"

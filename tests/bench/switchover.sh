@@ -79,7 +79,7 @@ row() {
   [ $status = 0 ] || echo '{}' > "$LAB_RUN/row"
   jq -c --arg form "$form" --arg rate "$rate" --arg from "$from" --arg failed "$([ $status = 0 ] || echo "${why:-status $status}")" \
     '{form: $form, rate: $rate, from: $from} + . + if $failed == "" then {} else {failed: $failed} end' "$LAB_RUN/row" | tee -a "$rows" | sed 's/^/bench: /'
-  python3 "$VR_SRC/tests/bench/switchover-table.py" "$rows" > "$RESULT/table.md"
+  python3 "$VR_SRC/tests/bench/switchover-table.py" "$rows" > "$RESULT/table.md" || echo "no table: see $rows"
   [ $status != 0 ] || return 0
   traffic_kill
   on s pkill -KILL -f "probe.py stream" || true
