@@ -116,7 +116,7 @@ copy_swanctl (const char *dir)
 Charon *
 charon_new (guint number)
 {
-  static const char *const addresses[] = { "10.99.0.1", "10.99.0.2" };
+  static const char *const addresses[] = { "10.99.0.1", "10.99.0.2" }, *const addresses6[] = { "fd99::1", "fd99::2" };
   /* kernel-libipsec wants an address of its own in each local selector, for the route that it makes */
   static const char hold[] = "ip link set lo up && ip address add 10.$1.0.1/16 dev lo && ip address add fd0$1::1/16 dev lo && "
                              "touch \"$0\" && exec sleep 3600";
@@ -130,6 +130,7 @@ charon_new (guint number)
   charon->conf = g_build_filename (charon->dir, "strongswan.conf", NULL);
   charon->swanctl = copy_swanctl (charon->dir);
   charon->address = addresses[number];
+  charon->address6 = addresses6[number];
   write_conf (charon);
 
   ready = g_build_filename (charon->dir, "ready", NULL);
@@ -151,8 +152,10 @@ charon_connect (Charon *one, Charon *two)
     {
       const char *pid = g_subprocess_get_identifier (both[i]->holder);
       g_autofree char *address = g_strconcat (both[i]->address, "/24", NULL);
+      g_autofree char *address6 = g_strconcat (both[i]->address6, "/64", NULL);
 
       run ("nsenter", "-t", pid, "-n", "ip", "address", "add", address, "dev", "link0", NULL);
+      run ("nsenter", "-t", pid, "-n", "ip", "address", "add", address6, "dev", "link0", "nodad", NULL);
       run ("nsenter", "-t", pid, "-n", "ip", "link", "set", "link0", "up", NULL);
     }
 }

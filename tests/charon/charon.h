@@ -13,6 +13,7 @@ const char *charon_unavailable (void);
 typedef struct {
   char        *dir, *uri, *conf;
   char        *swanctl;        /* the program to call for this one */
+  const char  *address6;       /* on the link between the two: fd99::1 or fd99::2 */
   const char  *address;        /* on the link between the two: 10.99.0.1 or 10.99.0.2; also has 10.N.0.1/16 and fd0N::1/16 */
   GSubprocess *holder;         /* keeps the namespace */
   GSubprocess *process;        /* charon; NULL: not started */

@@ -499,6 +499,35 @@ test_no_common_family (Pair *pair, gconstpointer data)
   WAIT_FOR (both_up (pair));
 }
 
+/* The daemon again, of a host that is reached over IPv6 alone. */
+static void
+move_to_v6 (Host *host)
+{
+  daemon_stop (host);
+  g_strfreev (host->config.host->underlay);
+  host->config.host->underlay = g_strsplit (host->charon->address6, " ", -1);
+  daemon_start (host);
+}
+
+static void
+test_over_ipv6 (Pair *pair, gconstpointer data)
+{
+  g_autoptr (GPtrArray) sas = NULL;
+
+  move_to_v6 (&pair->h1);
+  move_to_v6 (&pair->h2);
+  want_at (&pair->h2, "h1", VR_TUNNEL_FOLLOW, "fd99::1");
+  want_at (&pair->h1, "h2", VR_TUNNEL_INITIATE, "fd99::2");
+  WAIT_FOR (both_up (pair));
+  g_assert_null (trouble (pair, &pair->h1));
+  sas = list_sas (pair->h1.watched->vici, NULL);
+  g_assert_cmpuint (sas->len, ==, 1);
+  g_assert_cmpstr (((VrViciIkeSa *) sas->pdata[0])->remote_host, ==, "fd99::2");
+  want_at (&pair->h1, "h2", VR_TUNNEL_READY, "fd99::2");
+  want_at (&pair->h2, "h1", VR_TUNNEL_READY, "fd99::1");
+  WAIT_FOR (both_down (pair));
+}
+
 /* Something else at h2 answers, with less than everything. */
 static void
 test_narrowed (Pair *pair, gconstpointer data)
@@ -821,6 +850,7 @@ main (int argc, char *argv[])
   ADD ("other-proposals", NULL, other_proposals);
   ADD ("unreadable-proposal", NULL, unreadable_proposal);
   ADD ("no-common-family", NULL, no_common_family);
+  ADD ("over-ipv6", NULL, over_ipv6);
   ADD ("narrowed", NULL, narrowed);
   ADD ("ready-takes-down", NULL, ready_takes_down);
   ADD ("peer-leaves", NULL, peer_leaves);
