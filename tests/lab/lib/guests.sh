@@ -107,8 +107,8 @@ runs() { [ -e "$(root_of "$2")/run/libvirt/qemu/$1.pid" ] && [ "$(virsh_on "$2" 
 
 # guest_answers GUEST HOST: the guest runs on the host that it belongs to, and answers there
 guest_answers() {
-  runs "$1" "$2" && on "$2" "$LAB_BIN/meter" ask --to "$(addr6 "$1")" --wait 5 > /dev/null 2>&1 || return
-  [[ "$(cat "$LAB_RUN/guests/$1/options")" == *--only6* || "$(cat "$LAB_RUN/guests/$1/options")" == *--network* ]] || on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 5 > /dev/null 2>&1
+  runs "$1" "$2" && on "$2" "$LAB_BIN/meter" ask --to "$(addr6 "$1")" --wait 20 > /dev/null 2>&1 || return
+  [[ "$(cat "$LAB_RUN/guests/$1/options")" == *--only6* || "$(cat "$LAB_RUN/guests/$1/options")" == *--network* ]] || on "$2" "$LAB_BIN/meter" ask --to "$(addr "$1")" --wait 20 > /dev/null 2>&1
 }
 
 # boot GUEST HOST [--cold] [OPTION...]: the guest runs on HOST, belongs to its guest network, and answers. A guest that already is there is taken as
@@ -134,7 +134,7 @@ boot() {
     virsh_on "$h" start "$g" > /dev/null
     wait_for 400 grep -q listening "$dir/console" || die "guest $g on $h does not start; its console: $(tail -3 "$dir/console")"
   fi
-  wait_for 120 guest_answers "$g" "$h" || die "guest $g on $h does not answer; its console: $(tail -3 "$dir/console")"
+  wait_for 400 guest_answers "$g" "$h" || die "guest $g on $h does not answer; its console: $(tail -3 "$dir/console")"
 }
 
 # Where a guest's state after its boot is kept, for the VM
