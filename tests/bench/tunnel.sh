@@ -1,5 +1,6 @@
 # From an intent in the log to the tunnel to the target, with both engines: milliseconds from `incoming` written on h3 until h1 says that T2 is up
-#   tests/lab/run --vm --keep --limit 3000 tests/bench/tunnel.sh
+#   tests/lab/run --native --keep --limit 900 tests/bench/tunnel.sh    without IKE: a plain interface is in the tunnel's place
+#   tests/lab/run --vm --keep --limit 3000 tests/bench/tunnel.sh       with IKE and ESP
 # BENCH_RUNS (50) of each. The intent is brought about by libvirt's hook, called as libvirt calls it, without QEMU behind it; both hosts have one clock.
 runs=${BENCH_RUNS:-50}
 
