@@ -197,7 +197,7 @@ in_guest() { on "$(where "$1")" "$LAB_BIN/meter" ask --to "$(addr6 "$1")" --wait
 guest_events() { sort -n "$LAB_RUN"/h*/log/events.out | grep -E "^[^ ]+ [^ ]+ ${1:-[^ ]+} "; }
 # resets GUEST: how often it was reset. One that is emulated twice sometimes comes out of a migration with damaged memory, whatever its
 # network does: its kernel panics, and starts anew.
-resets() { guest_events "$1" | awk '$4 == "qemu" && $5 == "RESET" {n++} END {print n + 0}'; }
+resets() { { guest_events "$1" || true; } | awk '$4 == "qemu" && $5 == "RESET" {n++} END {print n + 0}'; }
 
 # qemu_pause_ms GUEST: from the last STOP to the RESUME after it
 qemu_pause_ms() {
