@@ -9,9 +9,14 @@ migrate_start d h1 h3 --postcopy --postcopy-bandwidth 1
 expect_soon "memory is being copied" migrating d h1
 expect_soon "the target announced d" record_is d incoming h3
 expect_ok "d belongs to h1 while it is copied" record_is d owner h1
+mark "d's CPUs stop on h1, and h3's QEMU is held up: between STOP and RESUME there is all the time in the world"
+kill_qemu d h3 STOP
 virsh_on h1 migrate-postcopy d
+expect_soon "h1 relays to h3 as soon as d's CPUs have stopped" paths_are h1 d vr-h3
 expect_owner d h3
-expect_ok "h1 relays to h3" path_is h1 d vr-h3
+expect_ok "and nobody says that it runs on h3 yet" record_is d state moved
+kill_qemu d h3 CONT
+expect_soon "h3 says that it runs there" record_is d state running
 expect_soon "s reaches d" reaches s d
 expect_ok "and its memory is still on its way" postcopying d h1
 
