@@ -137,8 +137,8 @@ boot() {
   wait_for 400 guest_answers "$g" "$h" || die "guest $g on $h does not answer; its console: $(tail -3 "$dir/console")"
 }
 
-# Where a guest's state after its boot is kept, for the VM
-saved_guest() { echo "$LAB_DIR/guests/$1-$2-icount-${LAB_ICOUNT:-yes}.save"; }
+# Where a guest's state after its boot is kept, for the VM; it is that of the host's QEMU
+saved_guest() { echo "$LAB_DIR/guests/$1-$2$(release_of "$2")-icount-${LAB_ICOUNT:-yes}.save"; }
 
 # gone GUEST: destroyed and undefined wherever it is
 gone() {
