@@ -3,7 +3,7 @@
  * The answering end of the meter. Runs for ever, in the guest or in a namespace.
  *
  * It keeps one counter for each run of a sender, the oldest of which makes room for a new one. Answers go back at once and in
- * the order of arrival. A command (METER_ASK) runs in a child, so that answering never waits for it; its answer stays in
+ * the order of arrival; if the sender says so, each so many packets has one: an emulated guest counts more than it can answer. A command (METER_ASK) runs in a child, so that answering never waits for it; its answer stays in
  * a file, because the question is repeated until an answer arrives, and the command must run once only.
  */
 #include "meter.h"
