@@ -72,12 +72,12 @@ rows = [line.split() for line in open(sys.argv[1])]
 def spread(values):
     values = sorted(float(v) for v in values if v not in ("-", "null"))
     return f"{values[len(values) // 2]:.0f}, {values[0]:.0f} to {values[-1]:.0f}" if values else "-"
-print("| virt-relay | migrations | packets/s | sent | lost in each: there | back | duplicated | reordered | longest gap, ms | QEMU's pause, ms | T2 up before STOP | STOP to flip, ms | flip, us |")
+print("| virt-relay | migrations | packets/s | sent | lost in each | of it on the way back | duplicated | reordered | longest gap, ms | QEMU's pause, ms | T2 up before STOP | STOP to flip, ms | flip, us |")
 print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
 for form in dict.fromkeys(r[0] for r in rows):
     mine = [r for r in rows if r[0] == form]
     total = lambda i: sum(int(r[i]) for r in mine)
-    print(f"| {form} | {len(mine)} | {sys.argv[2]} | {total(2)} | {' '.join(r[7] for r in mine)} | {' '.join(r[8] for r in mine)} | {total(4)} | {total(5)} | "
+    print(f"| {form} | {len(mine)} | {sys.argv[2]} | {total(2)} | {' '.join(r[3] for r in mine)} | {' '.join(r[8] for r in mine)} | {total(4)} | {total(5)} | "
           f"{spread(r[6] for r in mine)} | {spread(r[9] for r in mine)} | {sum(r[10] == 'yes' for r in mine)} | "
           f"{spread((int(r[11]) - int(r[13])) / 1000 for r in mine if r[11].isdigit() and r[13].isdigit())} | {spread(int(r[14]) / 1000 for r in mine if r[14].isdigit())} |")
 print("\nTimes: median, range.")
