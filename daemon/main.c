@@ -19,7 +19,7 @@
 #include "daemon/metrics/metrics.h"
 #include "daemon/names.h"
 #include "daemon/open-log.h"
-#include "daemon/relay.h"
+#include "daemon/relay/relay.h"
 #include "daemon/service.h"
 
 #define EXIT_USAGE 2

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/relay.h"
+#include "daemon/relay/relay.h"
 
 G_BEGIN_DECLS
 

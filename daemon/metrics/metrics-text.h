@@ -2,7 +2,7 @@
 /* Prometheus' text format of what the daemon knows. Pure: it only reads its arguments. */
 #pragma once
 
-#include "daemon/relay.h"
+#include "daemon/relay/relay.h"
 
 G_BEGIN_DECLS
 

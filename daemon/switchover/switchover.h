@@ -10,7 +10,7 @@
 
 G_BEGIN_DECLS
 
-/* Longer than a returned guest needs to read what waited for it, and than the plan keeps its taps' queues long (relay-queue.c). */
+/* Longer than a returned guest needs to read what waited for it, and than the plan keeps its taps' queues long (relay/queue.c). */
 #define VR_SWITCHOVER_SETTLE_MS 15000
 
 /* What is to be switched. */

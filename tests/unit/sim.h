@@ -2,7 +2,7 @@
 /*
  * A simulation of hosts with virt-relayd: guests that migrate, libvirt's events that come late, records that come later, tunnels that go
  * down, daemons that restart. All records come from vr_custody_next() and all plans from vr_plan_make(); the rest, what the daemon does
- * around them (daemon/relay-guests.c), is done here in short. Everything random comes from one seed.
+ * around them (daemon/relay/guests.c), is done here in short. Everything random comes from one seed.
  */
 #pragma once
 

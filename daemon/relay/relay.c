@@ -2,22 +2,22 @@
 /*
  * The relay, theory of operation.
  *
- *   libvirt's events, hooks  ->  guests on this host (relay-events.c, relay-guests.c)  ->  records  ->  the log
+ *   libvirt's events, hooks  ->  guests on this host (events.c, guests.c)  ->  records  ->  the log
  *   the log                  ->  the book
  *   charon, the kernel       ->  which tunnels are up, which interfaces there are
  *                 all of it  ->  reconcile: facts, plan, difference, apply
  *
  * Whatever happens ends in vr_relay_reconcile_soon(): many things at once are one reconcile. Nothing is computed from an event that
  * could not be computed again from the facts, so a missed one costs time and nothing else. The one exception is the switchover
- * (relay-flip.c), which is the same plan, made beforehand, for one guest.
+ * (flip.c), which is the same plan, made beforehand, for one guest.
  *
  * Own records enter the book at once and the log when it can take them: what this host knows of its own guests does not wait for
  * a disk.
  */
 #include "relay-private.h"
 
-#include "logging.h"
-#include "names.h"
+#include "daemon/logging.h"
+#include "daemon/names.h"
 
 #define TICK_S 5
 #define RETRY_S 2

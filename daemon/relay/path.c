@@ -9,8 +9,8 @@
  */
 #include "relay-private.h"
 
-#include "logging.h"
-#include "names.h"
+#include "daemon/logging.h"
+#include "daemon/names.h"
 
 #define LOOK_ANSWERS_MS 50
 #define LOOK_SOUGHT_MS 1000

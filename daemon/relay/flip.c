@@ -13,7 +13,7 @@
  */
 #include "relay-private.h"
 
-#include "names.h"
+#include "daemon/names.h"
 
 VrFacts *
 vr_relay_facts_new (VrRelay *self)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What libvirt's events and its hooks say of the guests on this host, made into their presence (relay-guests.c).
+ * What libvirt's events and its hooks say of the guests on this host, made into their presence (guests.c).
  *
  * Hooks come first at a target, before libvirt would say anything (DESIGN: inbound first); at an origin events are all there is. Both
  * may be lost (daemon away), so each is also a reason to look.

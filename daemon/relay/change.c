@@ -6,11 +6,11 @@
  * A change is right as long as every path of it is changing in every new plan; else it is given up, and what is still due begins anew.
  * Where nothing can be held (no TUN) paths change at once, and a trouble says so.
  *
- * What has changed stays so as long as the plan says direct (relay-path.c). A new daemon begins with what the kernel's routes say.
+ * What has changed stays so as long as the plan says direct (path.c). A new daemon begins with what the kernel's routes say.
  */
 #include "relay-private.h"
 
-#include "names.h"
+#include "daemon/names.h"
 
 #define TROUBLE "path order"
 #define WAIT_MS 200 /* for the marker: longer than any way on this earth is, and not too long for those who wait behind it */

@@ -14,8 +14,8 @@
  */
 #include "relay-private.h"
 
-#include "ledger/tally.h"
-#include "names.h"
+#include "daemon/ledger/tally.h"
+#include "daemon/names.h"
 
 #define LOOK_MS 1000
 #define LOOK_SOON_MS 100

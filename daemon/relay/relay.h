@@ -6,14 +6,14 @@
  */
 #pragma once
 
-#include "config.h"
-#include "kernel/kernel.h"
-#include "ledger/sums.h"
-#include "log/log.h"
-#include "model/explain.h"
-#include "tunnel/tunnels.h"
-#include "virt/hook-listener.h"
-#include "virt/virt.h"
+#include "daemon/config.h"
+#include "daemon/kernel/kernel.h"
+#include "daemon/ledger/sums.h"
+#include "daemon/log/log.h"
+#include "daemon/model/explain.h"
+#include "daemon/tunnel/tunnels.h"
+#include "daemon/virt/hook-listener.h"
+#include "daemon/virt/virt.h"
 
 G_BEGIN_DECLS
 

@@ -2,12 +2,12 @@
 /* What relay*.c share, and nobody else. */
 #pragma once
 
-#include "kernel/asking.h"
-#include "ledger/shelf.h"
-#include "model/custody.h"
-#include "path/change.h"
+#include "daemon/kernel/asking.h"
+#include "daemon/ledger/shelf.h"
+#include "daemon/model/custody.h"
+#include "daemon/path/change.h"
 #include "relay.h"
-#include "switchover/switchover.h"
+#include "daemon/switchover/switchover.h"
 
 G_BEGIN_DECLS
 
@@ -56,15 +56,15 @@ struct _VrRelay {
   VrChange       *change;    /* a change of paths that is under way, or NULL */
   guint           path_look, path_wait; /* sources: look again; something was waited for */
   gboolean        path_known; /* looked once */
-  GHashTable     *rates;     /* tap -> packets that it gets: relay-queue.c's */
+  GHashTable     *rates;     /* tap -> packets that it gets: queue.c's */
   guint           queue_wait, rate_wait; /* sources: a queue can be put back; a rate is measured again */
   GHashTable     *up;        /* set of the peers whose tunnel was up when last told */
-  GHashTable     *ledgers;   /* uuid -> the migration that is being counted: relay-ledger.c's */
+  GHashTable     *ledgers;   /* uuid -> the migration that is being counted: ledger.c's */
   GHashTable     *ledgers_closed; /* uuid -> epoch of the last that was written */
   VrShelf        *shelf;     /* what all hosts wrote */
   guint           ledger_look; /* source */
   GHashTable     *troubles;  /* what it is about -> what to say */
-  GHashTable     *refused, *said, *waits; /* relay-refused.c's: for good, said at the last look, waited at the last look */
+  GHashTable     *refused, *said, *waits; /* refused.c's: for good, said at the last look, waited at the last look */
   VrPlan         *plan;      /* applied last */
   guint           idle, tick;
   guint           ticks;
@@ -84,13 +84,13 @@ void vr_relay_say_ready (VrRelay *self);
 void vr_relay_say_changed (VrRelay *self); /* something that a view shows */
 void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
 
-/* relay-refused.c: records that the book does not believe */
+/* refused.c: records that the book does not believe */
 void vr_relay_refuse (VrRelay *self, VrRecord *record, const char *why); /* it can never be */
 void vr_relay_look_for_refused (VrRelay *self); /* now and then */
 void vr_relay_refused_init (VrRelay *self);
 void vr_relay_refused_clear (VrRelay *self);
 
-/* relay-guests.c: guests on this host -> records */
+/* guests.c: guests on this host -> records */
 VrLocal *vr_relay_local (VrRelay *self, const char *uuid); /* made if it is not known */
 void     vr_local_see (VrLocal *local, const VrGuestXml *xml); /* takes over names, NICs, addresses, taps, stamp */
 void     vr_local_free (VrLocal *local);
@@ -103,23 +103,23 @@ void     vr_relay_settle_all (VrRelay *self);
 void     vr_relay_settle_unseen (VrRelay *self, const char *uuid);
 void     vr_relay_look_for_addresses (VrRelay *self);
 
-/* relay-events.c: libvirt and its hooks -> guests on this host */
+/* events.c: libvirt and its hooks -> guests on this host */
 void     vr_relay_events_connect (VrRelay *self);
 
-/* relay-path.c: what the plan has to know to send straight to guests that are other hosts' */
+/* path.c: what the plan has to know to send straight to guests that are other hosts' */
 void vr_relay_path_look (VrRelay *self); /* reads the counters */
 void vr_relay_path_fill (VrRelay *self, VrFacts *facts);
 void vr_relay_path_watch (VrRelay *self); /* after a new plan */
 void vr_relay_path_stop (VrRelay *self);
 
-/* relay-queue.c: what the plan has to know of taps' queues */
+/* queue.c: what the plan has to know of taps' queues */
 void vr_relay_queue_fill (VrRelay *self, VrFacts *facts);
 void vr_relay_queue_watch (VrRelay *self); /* after a new plan */
 void vr_relay_queue_stop (VrRelay *self);
 void vr_relay_rates_sample (VrRelay *self); /* now and then */
 void vr_relay_rates_fill (VrRelay *self, VrRecord *leaving); /* how much comes to each NIC, before the record is shared */
 
-/* relay-ledger.c: the ledger of each migration */
+/* ledger.c: the ledger of each migration */
 void vr_relay_ledger_init (VrRelay *self);
 void vr_relay_ledger_connect (VrRelay *self);
 void vr_relay_ledger_look (VrRelay *self); /* after a new plan */
@@ -130,7 +130,7 @@ void vr_relay_ledger_switchover (VrRelay *self, const char *uuid, const VrSwitch
 void vr_relay_ledger_stop (VrRelay *self);
 void vr_relay_ledger_clear (VrRelay *self);
 
-/* relay-ledger-find.c: which migration this host has to count */
+/* ledger-find.c: which migration this host has to count */
 typedef enum { VR_ROLE_ORIGIN, VR_ROLE_TARGET, VR_ROLE_PEER } VrLedgerRole;
 typedef struct {
   VrLedgerRole role;
@@ -141,13 +141,13 @@ typedef struct {
 /* One that is under way, or just was; FALSE: none that this host has to do with, or its part is written. */
 gboolean vr_relay_ledger_find (VrRelay *self, const VrGuest *guest, VrLedgerCase *found);
 
-/* relay-change.c: brings about that paths become direct, in order */
+/* change.c: brings about that paths become direct, in order */
 void vr_relay_change_known (VrRelay *self); /* before the first plan: what is direct already */
 void vr_relay_change_check (VrRelay *self); /* a new plan, before it is applied: is what is under way still right? */
 void vr_relay_change_next (VrRelay *self);  /* a new plan was applied: begins what is due */
 void vr_relay_change_stop (VrRelay *self);
 
-/* relay-flip.c: the switchover */
+/* flip.c: the switchover */
 void     vr_relay_prepare_flip (VrRelay *self, VrLocal *local);
 void     vr_relay_flip (VrRelay *self, VrLocal *local, gint64 event_us);
 void     vr_relay_flip_back (VrRelay *self, VrLocal *local); /* it was flipped, and it runs here again */

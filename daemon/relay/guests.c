@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Guests on this host: one presence for each, and the records that follow from it (model/custody.c). What happens to them comes in by
- * relay-events.c; what libvirt says when looked at decides, unless something happened to the guest since the question was asked.
+ * events.c; what libvirt says when looked at decides, unless something happened to the guest since the question was asked.
  */
 #include "relay-private.h"
 

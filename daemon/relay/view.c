@@ -2,8 +2,8 @@
 /* What the relay shows to people: guests, hosts, troubles. Made anew at each call from the book, the plan and the kernel's counters. */
 #include "relay-private.h"
 
-#include "model/address.h"
-#include "names.h"
+#include "daemon/model/address.h"
+#include "daemon/names.h"
 
 static const char *
 role_of (const VrRelay *self, const VrRecord *record, const VrLocal *local)
