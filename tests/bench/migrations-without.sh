@@ -2,4 +2,5 @@
 # lab: without
 BENCH_FORM=without
 tunnel h1 h2
+boot d h1
 . "$VR_SRC/tests/bench/migrations.sh"

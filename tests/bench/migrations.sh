@@ -1,5 +1,6 @@
-# Migrations h1 -> h3 and home again under traffic from s; sourced by migrations-with.sh and migrations-without.sh. One line of figures each
-# as they come, and a row of a Markdown table for docs/benchmarks.md at the end. BENCH_RUNS (10), BENCH_RATE (20 packets/s; natively 500).
+# Migrations h1 -> h3 and home again under traffic from s; sourced by migrations-with.sh and migrations-without.sh, which boot d (tests/lab/run looks there
+# for the guests that it boots outside the VM). One line of figures each as they come, and a row of a Markdown table for docs/benchmarks.md at the end.
+# BENCH_RUNS (10), BENCH_RATE (20 packets/s; natively 500).
 # A guest that is emulated twice answers some tens of packets a second: of more the rest waits in its tap's queue, which overflows. And it
 # sometimes comes out of a migration with damaged memory and panics, whatever its network does: such a run says so and does not count.
 bench_rate=20 bench_runs=${BENCH_RUNS:-10} crashes=0
@@ -45,7 +46,6 @@ home() {
   expect_soon "T2 is down again" not tunnel_up h1 h3 > /dev/null
 }
 
-boot d h1
 if [ "$BENCH_FORM" = with ]; then expect_soon "T1 is up" tunnel_up h2 h1; fi
 for ((run = 1; run <= bench_runs; run++)); do
   began=$SECONDS resets=$(resets d)
