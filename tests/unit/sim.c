@@ -315,6 +315,13 @@ some_host (Sim *sim)
   return g_strdup (sim->hosts[sim_below (sim, 3) > 0 ? (guint) sim->liar : sim_below (sim, sim->net.n_hosts)].name);
 }
 
+static void
+copy_list (char ***to, char **from)
+{
+  g_strfreev (*to);
+  *to = g_strdupv (from);
+}
+
 /* It has somebody else's guest network, it says. */
 static void
 lie_of_itself (Sim *sim)
@@ -329,10 +336,10 @@ lie_of_itself (Sim *sim)
   lie = vr_host_new (liar->name);
   lie->seq = ++liar->seq;
   lie->identity = g_strdup (sim_chance (sim, 70) ? before->identity : of->identity);
-  lie->underlay = g_strdupv (sim_chance (sim, 70) ? before->underlay : of->underlay);
-  lie->networks = g_strdupv (of->networks);
-  lie->reach = g_strdupv (before->reach);
-  lie->macs = g_strdupv (before->macs);
+  copy_list (&lie->underlay, sim_chance (sim, 70) ? before->underlay : of->underlay);
+  copy_list (&lie->networks, of->networks);
+  copy_list (&lie->reach, before->reach);
+  copy_list (&lie->macs, before->macs);
   sim_trace (sim, "  %s says that it has the networks of %s", liar->name, sim->hosts[victim].name);
   for (guint i = 0; i < sim->net.n_hosts; i++)
     if ((int) i != sim->liar && !sim->hosts[i].down)
