@@ -109,24 +109,6 @@ vr_log_copy_load (VrLogCopy *copy, GArray *known, GArray *waiting, GError **erro
 
 /* ---- writing ---- */
 
-static gboolean
-write_all (int fd, const char *data, gsize len)
-{
-  while (len > 0) {
-    ssize_t n = write (fd, data, len);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0) {
-      errno = n == 0 ? ENOSPC : errno;
-      return FALSE;
-    }
-    data += n;
-    len -= n;
-  }
-  return TRUE;
-}
-
 static GString *
 lines_of (GPtrArray *json)
 {
@@ -168,7 +150,7 @@ append_file (const char *path, GPtrArray *json, guint64 *size, GError **error)
 
   if (fd < 0)
     return vr_log_fail (error, "open", path, errno);
-  if (!write_all (fd, text->str, text->len) || fsync (fd) < 0) {
+  if (!vr_log_write (fd, text->str, text->len) || fsync (fd) < 0) {
     errnum = errno;
     if (ftruncate (fd, *size) < 0)
       g_debug ("%s: the incomplete line stays: %s", path, g_strerror (errno));

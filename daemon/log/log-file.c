@@ -22,6 +22,24 @@
 #define FAULTS_SAID 3 /* lines of a file that are named in its trouble; the others are counted */
 
 gboolean
+vr_log_write (int fd, const char *data, gsize len)
+{
+  while (len > 0) {
+    ssize_t n = write (fd, data, len);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      errno = n == 0 ? ENOSPC : errno;
+      return FALSE;
+    }
+    data += n;
+    len -= n;
+  }
+  return TRUE;
+}
+
+gboolean
 vr_log_fail (GError **error, const char *verb, const char *path, int errnum)
 {
   const char *cure;

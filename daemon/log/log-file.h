@@ -50,6 +50,9 @@ gboolean   vr_log_file_read (VrLogFile *file, GArray *entries, guint max, gboole
 /* (transfer full) which lines were passed over and why, for people; NULL if none was. */
 char      *vr_log_file_faults (const VrLogFile *file);
 
+/* Writes all of it; FALSE: errno says why not, and any part may be written. */
+gboolean   vr_log_write (int fd, const char *data, gsize len);
+
 /* Sets VR_LOG_ERROR_STORAGE from errno: "cannot VERB PATH: REASON; CURE". FALSE always. */
 gboolean   vr_log_fail (GError **error, const char *verb, const char *path, int errnum);
 

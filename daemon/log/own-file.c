@@ -71,24 +71,6 @@ vr_own_file_free (VrOwnFile *own)
 
 /* ---- system calls ---- */
 
-static gboolean
-write_all (int fd, const char *data, gsize len)
-{
-  while (len > 0) {
-    ssize_t n = write (fd, data, len);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0) {
-      errno = n == 0 ? ENOSPC : errno;
-      return FALSE;
-    }
-    data += n;
-    len -= n;
-  }
-  return TRUE;
-}
-
 /* Makes a new name in the directory durable. Some network file systems cannot, and need not. */
 static gboolean
 sync_directory (const char *directory)
@@ -176,7 +158,7 @@ write_header (VrOwnFile *own, int fd, GError **error)
   g_autofree char *id = g_uuid_string_random (), *header = vr_log_header_make (own->host, own->machine, id);
   g_autofree char *line = g_strconcat (header, "\n", NULL);
 
-  if (!write_all (fd, line, strlen (line)) || fsync (fd) < 0 || !sync_directory (own->directory))
+  if (!vr_log_write (fd, line, strlen (line)) || fsync (fd) < 0 || !sync_directory (own->directory))
     return vr_log_fail (error, "write to", own->path, errno);
   g_free (own->header);
   own->header = g_steal_pointer (&header);
@@ -370,7 +352,7 @@ replace_file (VrOwnFile *own, const GString *text, GError **error)
 
   if (fd < 0)
     return vr_log_fail (error, "create", fresh, errno);
-  ok = write_all (fd, text->str, text->len) && fsync (fd) == 0;
+  ok = vr_log_write (fd, text->str, text->len) && fsync (fd) == 0;
   errnum = errno;
   close (fd);
   if (ok && rename (fresh, own->path) == 0) {
@@ -429,7 +411,7 @@ append_fd (VrOwnFile *own, int fd, guint64 seq, const char *line, GError **error
   if (!is_untouched (own, fd) && !repair (own, fd, line, seq, NULL, error))
     return FALSE;
   own->sound = FALSE;
-  if (!write_all (fd, line, len) || fsync (fd) < 0) {
+  if (!vr_log_write (fd, line, len) || fsync (fd) < 0) {
     errnum = errno;
     if (ftruncate (fd, own->size) < 0)
       g_debug ("%s: the incomplete line stays until the next try: %s", own->path, g_strerror (errno));
