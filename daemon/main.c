@@ -209,7 +209,7 @@ use_log (const Options *options, const char *config_file, GError **error)
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
   gboolean ok = options->export_log != NULL ? vr_export_log (config, options->export_log, lines, error)
               : options->import_log != NULL ? vr_import_log (config, options->import_log, lines, error)
-                                            : vr_check_log (config, lines, error);
+                                            : vr_open_log_check (config, lines, error);
   for (guint i = 0; i < lines->len; i++)
     printf ("%s\n", (char *) lines->pdata[i]);
   return ok;

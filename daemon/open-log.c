@@ -105,7 +105,7 @@ check_etcd (const VrConfig *config, GPtrArray *lines, GError **error)
 }
 
 gboolean
-vr_check_log (const VrConfig *config, GPtrArray *lines, GError **error)
+vr_open_log_check (const VrConfig *config, GPtrArray *lines, GError **error)
 {
   if (config->engine == VR_ENGINE_ETCD)
     return check_etcd (config, lines, error);

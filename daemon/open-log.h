@@ -19,7 +19,7 @@ VrEtcdOptions *vr_open_log_options (const VrConfig *config);
  * (name, connection, TLS, log-in, permission, version, quorum), and where. One etcd member that serves is enough. Waits, for seconds
  * where nobody answers.
  */
-gboolean       vr_check_log (const VrConfig *config, GPtrArray *lines, GError **error);
+gboolean       vr_open_log_check (const VrConfig *config, GPtrArray *lines, GError **error);
 
 /*
  * All records of the log that the configuration names, into `file`; all records of `file`, into that log (log/carry.h has the rules).
