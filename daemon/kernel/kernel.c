@@ -49,7 +49,6 @@ static guint signals[N_SIGNALS];
 
 static void initable_interface (GInitableIface *iface);
 
-G_DEFINE_QUARK (vr-kernel-error-quark, vr_kernel_error)
 G_DEFINE_TYPE_WITH_CODE (VrKernel, vr_kernel, G_TYPE_OBJECT, G_IMPLEMENT_INTERFACE (G_TYPE_INITABLE, initable_interface))
 
 /* ---- "changed" ---- */
@@ -169,16 +168,6 @@ vr_kernel_new (GError **error)
 }
 
 /* ---- apply ---- */
-
-GHashTable *
-vr_lines (GPtrArray *items, VrToString to_string)
-{
-  GHashTable *lines = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-
-  for (guint i = 0; i < items->len; i++)
-    g_hash_table_replace (lines, to_string (items->pdata[i]), items->pdata[i]);
-  return lines;
-}
 
 static void
 reverse (GPtrArray *array)

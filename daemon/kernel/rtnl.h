@@ -6,21 +6,13 @@
 #pragma once
 
 #include "kernel.h"
+#include "trouble.h"
 
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 G_BEGIN_DECLS
-
-/* What went wrong in a run that tries everything: the first error, and how many followed it. */
-typedef struct {
-  GError *first;
-  guint   more;
-} VrTrouble;
-
-void     vr_trouble_take (VrTrouble *trouble, GError *error); /* (transfer full); NULL is no trouble */
-gboolean vr_trouble_propagate (VrTrouble *trouble, GError **error); /* TRUE: there was none; empties it */
 
 /* ---- requests ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A plan in the making: items are added, each once. */
+/* A plan in the making: items are added, each once. Then the small questions. */
 #include "plan-draft.h"
 
 #include "address.h"
@@ -151,4 +151,77 @@ vr_draft_path (VrDraft *draft, const char *address, const char *owner, VrPathSta
     g_ptr_array_add (draft->plan->paths, path);
   else
     vr_path_free (path);
+}
+
+/* ---- small questions ---- */
+
+char *
+vr_plan_host_route (const char *address)
+{
+  return g_strconcat (address, vr_address_is_v6 (address) ? "/128" : "/32", NULL);
+}
+
+const char *
+vr_plan_mac_of (const VrDraft *draft, const char *dev)
+{
+  return dev != NULL ? g_hash_table_lookup (draft->facts->macs, dev) : NULL;
+}
+
+char *
+vr_plan_gateway_of (const VrHost *host, gboolean v6, const char *address)
+{
+  for (guint i = 0; host != NULL && host->networks[i] != NULL; i++)
+    {
+      g_autofree char *gateway = NULL;
+
+      if (vr_address_is_v6 (host->networks[i]) != v6)
+        continue;
+      if (address != NULL && !vr_network_contains (host->networks[i], address))
+        continue;
+      if (vr_network_parse (host->networks[i], &gateway, NULL, NULL))
+        return g_steal_pointer (&gateway);
+    }
+  return NULL;
+}
+
+char *
+vr_facts_key (const char *dev, const char *address)
+{
+  return g_strconcat (dev, " ", address, NULL);
+}
+
+gboolean
+vr_plan_reaches (const VrHost *a, const VrHost *b)
+{
+  return g_strv_contains ((const char *const *) a->reach, b->name) || g_strv_contains ((const char *const *) a->reach, "*");
+}
+
+gboolean
+vr_plan_may_go_direct (const VrDraft *draft, const char *peer)
+{
+  return draft->facts->direct != VR_DIRECT_NEVER && g_hash_table_contains (draft->facts->tunnels, peer);
+}
+
+void
+vr_plan_stand_in (VrDraft *draft, const char *address, const char *bridge)
+{
+  vr_draft_neighbour (draft, address, bridge, NULL);
+  if (vr_address_is_v6 (address))
+    {
+      vr_draft_sysctl (draft, "0", "net/ipv6/neigh/%/proxy_delay", bridge);
+      vr_draft_sysctl (draft, "1", "net/ipv6/conf/%/proxy_ndp", bridge);
+    }
+  else
+    vr_draft_sysctl (draft, "0", "net/ipv4/neigh/%/proxy_delay", bridge);
+}
+
+void
+vr_plan_want_tunnel (VrDraft *draft, const char *initiator, const char *other)
+{
+  if (g_str_equal (initiator, other))
+    return;
+  if (g_str_equal (initiator, draft->facts->self))
+    g_hash_table_add (draft->mine, (gpointer) other);
+  else if (g_str_equal (other, draft->facts->self))
+    g_hash_table_add (draft->theirs, (gpointer) initiator);
 }

@@ -5,12 +5,6 @@
 #include "address.h"
 #include "daemon/names.h"
 
-gboolean
-vr_plan_reaches (const VrHost *a, const VrHost *b)
-{
-  return g_strv_contains ((const char *const *) a->reach, b->name) || g_strv_contains ((const char *const *) a->reach, "*");
-}
-
 static void
 plan_reached (VrDraft *draft, const VrHost *peer, const char *dev)
 {
