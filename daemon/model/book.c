@@ -230,18 +230,6 @@ lacks_root (const VrBook *book, const VrPage *page)
   return page->root < 2 && !book->is_copy && page->guest.custody;
 }
 
-static void
-page_set_custody (VrBook *book, VrPage *page, VrRecord *record)
-{
-  vr_book_hold_addresses (book, page, FALSE);
-  vr_record_ref (record);
-  g_clear_pointer (&page->guest.custody, vr_record_unref);
-  page->guest.custody = record;
-  page->root = MAX (page->root, weight (book, record));
-  vr_book_hold_addresses (book, page, TRUE);
-  page_choose_intent (page);
-}
-
 /* Keeps it aside: one of each writer, epoch and owner, and of each writer the last so many. */
 static void
 page_wait (VrPage *page, VrRecord *record)
@@ -266,6 +254,21 @@ page_wait (VrPage *page, VrRecord *record)
   if (n >= VR_BOOK_WAITING_MAX)
     g_ptr_array_remove_index_fast (page->waiting, lowest);
   g_ptr_array_add (page->waiting, vr_record_ref (record));
+}
+
+static void
+page_set_custody (VrBook *book, VrPage *page, VrRecord *record)
+{
+  g_autoptr (VrRecord) before = page->guest.custody;
+
+  vr_book_hold_addresses (book, page, FALSE);
+  if (lacks_root (book, page)) /* it may have to be believed once more, behind the home's own word */
+    page_wait (page, before);
+  vr_record_ref (record);
+  page->guest.custody = record;
+  page->root = MAX (page->root, weight (book, record));
+  vr_book_hold_addresses (book, page, TRUE);
+  page_choose_intent (page);
 }
 
 /* Of records that are allowed at the same time: a giver's word comes before the claim of somebody else. */

@@ -13,7 +13,7 @@
  *   LEAVING      mine, and an intent says where it goes: LEAVING.
  *   HANDED_OVER  mine: MOVED, to where it goes; if nobody announced it, to the one host that says that it runs there.
  *
- * Invariants: the epoch grows by one at each change of owner, and otherwise only where an owner's word has to stand above another's; a host writes MOVED and RETURNED only about what was
+ * Invariants: the epoch grows at each change of owner, to the next one that nobody else claims, and otherwise only where an owner's word has to stand above another's; a host writes MOVED and RETURNED only about what was
  * its own; an intent has the epoch that it saw. What this host claims and the book does not believe (book.h: it waits) is said once.
  */
 #include "custody.h"
@@ -148,9 +148,10 @@ is_active (const VrRecord *custody)
  * believe me? The host that gave it to me says that it took it back. Or two claimed the same epoch, knowing nothing of each other:
  * then of the two that one says so again which is not its home, or has the greater name. Or it left, moved, or stopped elsewhere, of
  * my epoch or a later one (a much later one is a lie); or I was given what is mine already. Gives the epoch that is beyond; 0: nobody does.
+ * While it leaves, another's claim of my epoch is none: it says where it is, or is about to be.
  */
 static guint64
-disputed (const char *self, const VrBook *book, const VrRecord *custody)
+disputed (const char *self, const VrBook *book, const VrRecord *custody, gboolean leaves)
 {
   g_autoptr (GPtrArray) waiting = vr_book_waiting (book, custody->uuid);
   gboolean at_home = g_strcmp0 (custody->home, self) == 0;
@@ -167,7 +168,7 @@ disputed (const char *self, const VrBook *book, const VrRecord *custody)
         beyond = MAX (beyond, record->epoch);
       else if (!mine && record->epoch == custody->epoch + 1 && g_strcmp0 (record->writer, custody->origin) == 0)
         beyond = MAX (beyond, record->epoch + 1);
-      else if (!mine && claims && record->epoch == custody->epoch && !at_home
+      else if (!mine && claims && record->epoch == custody->epoch && !at_home && !leaves
                && (g_strcmp0 (record->writer, custody->home) == 0 || strcmp (self, record->writer) > 0))
         beyond = MAX (beyond, record->epoch + 1);
       else if (!mine && !claims)
@@ -176,13 +177,29 @@ disputed (const char *self, const VrBook *book, const VrRecord *custody)
   return beyond;
 }
 
+/* The first epoch from `epoch` on that nobody claims but for `owner`: those whom the book does not believe now, it may believe later. */
+static guint64
+free_epoch (const VrBook *book, const char *uuid, const char *owner, guint64 epoch)
+{
+  g_autoptr (GPtrArray) waiting = vr_book_waiting (book, uuid); /* by epoch */
+
+  for (guint i = 0; i < waiting->len; i++)
+    {
+      const VrRecord *record = waiting->pdata[i];
+
+      if (record->epoch == epoch && !g_str_equal (record->owner, owner))
+        epoch++;
+    }
+  return epoch;
+}
+
 /* MOVED to `target`, by its owner. */
 static VrRecord *
-give_away (const char *self, const VrRecord *custody, const char *target)
+give_away (const char *self, const VrBook *book, const VrRecord *custody, const char *target)
 {
   VrRecord *record = vr_record_derive (custody, VR_STATE_MOVED, self);
 
-  record->epoch = custody->epoch + 1;
+  record->epoch = free_epoch (book, custody->uuid, target, custody->epoch + 1);
   set_string (&record->target, target);
   set_string (&record->owner, target);
   set_string (&record->origin, self);
@@ -230,11 +247,11 @@ when_absent (const char *self, const VrBook *book, const VrGuest *guest, const V
   const char     *claimant = NULL;
 
   if (gave_by_mistake (self, book, custody) && claimed_by (book, custody) != NULL)
-    return give_away (self, custody, claimed_by (book, custody));
+    return give_away (self, book, custody, claimed_by (book, custody));
   if (is_active (custody) && g_str_equal (custody->owner, self))
     claimant = claimed_by (book, custody);
   if (claimant != NULL && vr_book_intent_of (book, custody->uuid, claimant) != NULL)
-    return give_away (self, custody, claimant);
+    return give_away (self, book, custody, claimant);
   if (is_active (custody) && g_str_equal (custody->owner, self) && (custody->state != VR_STATE_MOVED || waited))
     return vr_record_derive (custody, VR_STATE_STOPPED, self);
   if (intent != NULL)
@@ -253,7 +270,7 @@ given_in_error (const char *self, const VrBook *book, const VrRecord *custody)
 
   if (claimant == NULL || vr_book_claim_of (book, custody->uuid, claimant)->epoch < custody->epoch)
     return NULL;
-  return give_away (self, custody, claimant);
+  return give_away (self, book, custody, claimant);
 }
 
 static VrRecord *
@@ -292,30 +309,18 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
   return record;
 }
 
-/* The first epoch from `epoch` on that nobody else claims: those whom the book does not believe now, it may believe later. */
-static guint64
-free_epoch (const char *self, const VrBook *book, const char *uuid, guint64 epoch)
-{
-  g_autoptr (GPtrArray) waiting = vr_book_waiting (book, uuid); /* by epoch */
-
-  for (guint i = 0; i < waiting->len; i++)
-    {
-      const VrRecord *record = waiting->pdata[i];
-
-      if (record->epoch == epoch && !g_str_equal (record->owner, self))
-        epoch++;
-    }
-  return epoch;
-}
-
 static VrRecord *
 claim (const char *self, const VrBook *book, const VrRecord *custody, const VrSighting *sighting, VrState state)
 {
   const VrRecord *announced = vr_book_intent_of (book, custody->uuid, self);
   VrRecord       *record = vr_record_derive (custody, state, self);
   gboolean        from_other = is_active (custody) && !g_str_equal (custody->owner, self);
+  guint64         known;
 
-  record->epoch = free_epoch (self, book, custody->uuid, MAX (custody->epoch, announced != NULL ? announced->epoch : 0) + 1);
+  known = MAX (custody->epoch, announced != NULL ? announced->epoch : 0);
+  if (sighting->epoch <= custody->epoch + DISPUTE_MAX) /* what the log has not brought here yet */
+    known = MAX (known, sighting->epoch);
+  record->epoch = free_epoch (book, custody->uuid, self, known + 1);
   if (state == VR_STATE_RETURNED)
     set_string (&record->origin, self);
   else
@@ -386,7 +391,7 @@ when_running (const char *self, const VrBook *book, const VrGuest *guest, const 
   holder = vr_book_holder (book, record->nics);
   if (holder != NULL) /* it may not have been known when the record was made */
     set_string (&record->home, holder);
-  record->epoch = MAX (record->epoch, disputed (self, book, custody));
+  record->epoch = MAX (record->epoch, disputed (self, book, custody, FALSE));
   if (record->epoch == custody->epoch && record->state == custody->state && g_str_equal (record->name, custody->name) && g_strcmp0 (record->home, custody->home) == 0 && same_nics (record->nics, custody->nics))
     g_clear_pointer (&record, vr_record_unref);
   return record;
@@ -414,13 +419,15 @@ when_leaving (const char *self, const VrBook *book, const VrGuest *guest)
   const VrRecord *custody = guest->custody;
   const char     *target;
   VrRecord       *record;
+  guint64         beyond;
 
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
-  if (disputed (self, book, custody) > 0)
+  beyond = disputed (self, book, custody, TRUE);
+  if (beyond > 0)
     {
       record = vr_record_derive (custody, VR_STATE_RUNNING, self);
-      record->epoch = disputed (self, book, custody);
+      record->epoch = beyond;
       return record;
     }
   target = announced_by (book, guest);
@@ -445,7 +452,7 @@ when_handed_over (const char *self, const VrBook *book, const VrGuest *guest)
     target = custody->target;
   if (target == NULL && vr_book_starts_anywhere (book)) /* else a claim alone could attract what goes elsewhere */
     target = claimed_by (book, custody);
-  return target != NULL ? give_away (self, custody, target) : NULL;
+  return target != NULL ? give_away (self, book, custody, target) : NULL;
 }
 
 VrRecord *

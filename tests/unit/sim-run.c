@@ -115,16 +115,6 @@ abort_move (Sim *sim, guint i)
     sim_event (sim, at, i, SIM_UNPAUSED);
 }
 
-static guint
-unheard (const Sim *sim, guint host, guint i)
-{
-  guint n = 0;
-
-  for (GList *l = sim->hosts[host].events.head; l != NULL; l = l->next)
-    n += ((SimEvent *) l->data)->guest == i;
-  return n;
-}
-
 /*
  * May the guest be started at the host? A person does that who saw it end, so the news of that is there. Nothing keeps two QEMUs
  * on two hosts from being started by hand, and no log could.
@@ -136,7 +126,7 @@ may_start (Sim *sim, guint i, guint host)
     {
       if (sim->hosts[h].down)
         return FALSE;
-      if (unheard (sim, h, i) > 0)
+      if (sim_unheard (sim, h, i) > 0)
         return FALSE;
       for (GList *l = sim->hosts[host].inbox[h].head; l != NULL; l = l->next)
         if (((VrRecord *) l->data)->uuid[7] == sim->guests[i].uuid[7])
@@ -152,7 +142,7 @@ catch_up (Sim *sim, guint i)
   guint allowed = sim->guests[i].phase != SIM_MOVE_NONE;
 
   for (guint h = 0; h < sim->net.n_hosts; h++)
-    while (unheard (sim, h, i) > allowed)
+    while (sim_unheard (sim, h, i) > allowed)
       sim_handle_event (sim, h);
 }
 

@@ -230,6 +230,16 @@ sim_free (Sim *sim)
 
 /* ---- writing records ---- */
 
+guint
+sim_unheard (const Sim *sim, guint host, guint i)
+{
+  guint n = 0;
+
+  for (GList *l = sim->hosts[host].events.head; l != NULL; l = l->next)
+    n += ((SimEvent *) l->data)->guest == i;
+  return n;
+}
+
 /* Is there news of the guest that the host could not know of? */
 static gboolean
 is_behind (const Sim *sim, guint host, guint guest)
@@ -243,14 +253,15 @@ is_behind (const Sim *sim, guint host, guint guest)
 
 /*
  * May the record give an epoch to another owner than the one that had it already? Only where its writer is behind with its news: a host
- * that runs the guest, and does not know that it was given away, claims it; an owner does not know that the guest goes elsewhere now.
+ * that runs the guest, and does not know that it was given away, or that it was others' since it gave it away, claims it; an owner does not know that the guest goes elsewhere now.
  */
 static gboolean
 is_forgiven (const Sim *sim, guint host, guint guest, const VrRecord *record)
 {
-  if (record->state != VR_STATE_MOVED && (record->state != VR_STATE_RUNNING || sim->net.guests[guest].runs != (int) host))
-    return FALSE;
-  return is_behind (sim, host, guest);
+  gboolean claims = record->state == VR_STATE_RUNNING || record->state == VR_STATE_RETURNED;
+  gboolean here = sim->net.guests[guest].runs == (int) host || sim_unheard (sim, host, guest) > 0; /* as far as it could know */
+
+  return (record->state == VR_STATE_MOVED || (claims && here)) && is_behind (sim, host, guest);
 }
 
 /* What no record may do, whatever its reader thinks of it. */

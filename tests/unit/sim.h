@@ -126,6 +126,7 @@ gboolean   sim_reaches (const Sim *sim, guint a, guint b); /* a tunnel joins the
 /* sim.c: what the daemon of a host does */
 void       sim_event (Sim *sim, guint host, guint guest, SimEventKind kind); /* libvirt says it, the daemon hears it later */
 gboolean   sim_handle_event (Sim *sim, guint host);                          /* FALSE: there is none */
+guint      sim_unheard (const Sim *sim, guint host, guint guest);            /* how many of the guest */
 gboolean   sim_deliver (Sim *sim, guint host, guint writer);                 /* one record; FALSE: there is none */
 void       sim_lie (Sim *sim);                                               /* the liar writes a record of some guest */
 gboolean   sim_timer (Sim *sim, guint host, guint guest);                    /* whatever the daemon waits for was waited for */

@@ -478,6 +478,22 @@ test_home_is_heard_late (void)
   g_assert_cmpstr (custody (book)->owner, ==, "h1");
 }
 
+/* h1 gave it to h2; it stopped there, and h3 started it. Of that h1's part is heard last, and the others' words, believed before, fit behind it. */
+static void
+test_home_is_heard_last (void)
+{
+  g_autoptr (VrBook) book = strict_book ();
+
+  vr_book_set_trust (book, NULL);
+  g_assert_true (add (book, at_h1 (running (2, "h2", 1))));
+  g_assert_true (add (book, at_h1 (make (2, VR_STATE_STOPPED, "h2", "h1", NULL, "h2", 2))));
+  g_assert_true (add (book, at_h1 (running (3, "h3", 1))));
+  g_assert_true (add (book, at_h1 (running (1, "h1", 1))));
+  g_assert_true (add (book, at_h1 (make (2, VR_STATE_MOVED, "h2", "h1", "h2", "h1", 2))));
+  g_assert_cmpstr (custody (book)->owner, ==, "h3");
+  g_assert_cmpuint (custody (book)->epoch, ==, 3);
+}
+
 /* What a compacted log, or one with a record for each host and guest, still says: h1 -> h2 -> h3 -> h2. */
 static void
 test_last_word_of_each_is_enough (void)
@@ -938,6 +954,7 @@ main (int argc, char **argv)
   g_test_add_func ("/book/claims/hosts-mac", test_hosts_mac_is_a_guests);
   g_test_add_func ("/book/late/home-first", test_home_is_heard_first);
   g_test_add_func ("/book/late/home-late", test_home_is_heard_late);
+  g_test_add_func ("/book/late/home-last", test_home_is_heard_last);
   g_test_add_func ("/book/late/last-words", test_last_word_of_each_is_enough);
   g_test_add_func ("/book/waiting-is-bounded", test_waiting_is_bounded);
   add_refused_tests ();

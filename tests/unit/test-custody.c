@@ -295,6 +295,100 @@ test_given_in_error (void)
   assert_custody (world, VR_STATE_RUNNING, 3, "h4"); /* the claim that waited is believed */
 }
 
+/* A world in which d runs at h2 and h3, too, says so, of the same epoch: both heard that it stopped on h1, and nothing of each other. */
+static World *
+claimed_twice (void)
+{
+  World *world = world_new ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) claim = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
+  world_settle (world, "h1", VR_PRESENCE_ABSENT, FALSE);
+  claim = vr_custody_next ("h2", world->book, D, VR_PRESENCE_RUNNING, sighting, FALSE);
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_RUNNING, FALSE));
+  claim->seq = ++world->seq;
+  g_assert_false (vr_book_add_record (world->book, claim, &error));
+  g_assert_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_WAITS);
+  assert_custody (world, VR_STATE_RUNNING, 2, "h3");
+  return world;
+}
+
+static void
+test_two_claims_are_disputed (void)
+{
+  g_autoptr (World) world = claimed_twice ();
+
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_RUNNING, FALSE));
+  assert_custody (world, VR_STATE_RUNNING, 3, "h3");
+}
+
+/* … but one that its guest leaves, it knows not where to, takes the other's word for where, when it is gone. */
+static void
+test_who_claims_what_leaves_gets_it (void)
+{
+  g_autoptr (World) world = claimed_twice ();
+
+  g_assert_false (world_settle (world, "h3", VR_PRESENCE_LEAVING, FALSE));
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_HANDED_OVER, FALSE));
+  g_assert_cmpuint (custody (world)->epoch, ==, 3);
+  g_assert_cmpstr (custody (world)->owner, ==, "h2");
+}
+
+/* d ran at h2 for a while, of whose word nobody was the wiser, is back at its home, and goes to h3: not in the epoch that h2 used. */
+static void
+test_gives_away_in_an_epoch_of_its_own (void)
+{
+  g_autoptr (World) world = world_new ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) claim = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
+  claim = vr_custody_next ("h2", world->book, D, VR_PRESENCE_RUNNING, sighting, TRUE);
+  g_assert_cmpuint (claim->epoch, ==, 2);
+  claim->seq = ++world->seq;
+  g_assert_false (vr_book_add_record (world->book, claim, &error));
+  g_assert_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_WAITS);
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_EXPECTED, FALSE));
+  g_assert_true (world_settle (world, "h1", VR_PRESENCE_LEAVING, FALSE));
+  g_assert_true (world_settle (world, "h1", VR_PRESENCE_HANDED_OVER, FALSE));
+  assert_custody (world, VR_STATE_MOVED, 3, "h3");
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_RUNNING, FALSE));
+  assert_custody (world, VR_STATE_RUNNING, 3, "h3");
+}
+
+/* It went to h3 and on to others, and is back, of which the log brought no news yet; but its stamp says of which epoch it was there. */
+static void
+test_back_by_its_stamp (void)
+{
+  g_autoptr (World) world = moved ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) record = NULL;
+
+  sighting->home = g_strdup ("h1");
+  sighting->owner = g_strdup ("h2");
+  sighting->epoch = 5;
+  record = vr_custody_next ("h1", world->book, D, VR_PRESENCE_RUNNING, sighting, FALSE);
+  g_assert_nonnull (record);
+  g_assert_cmpuint (record->epoch, ==, 6);
+}
+
+static void
+test_stamp_that_cannot_be (void)
+{
+  g_autoptr (World) world = moved ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) record = NULL;
+
+  sighting->owner = g_strdup ("h2");
+  sighting->epoch = G_MAXUINT64 - 1;
+  record = vr_custody_next ("h1", world->book, D, VR_PRESENCE_RUNNING, sighting, FALSE);
+  g_assert_nonnull (record);
+  g_assert_cmpuint (record->epoch, ==, 3);
+}
+
 static void
 test_handed_over_to_nobody_known (void)
 {
@@ -352,6 +446,11 @@ main (int argc, char **argv)
   g_test_add_func ("/custody/follows-one-announcement", test_follows_one_announcement);
   g_test_add_func ("/custody/follows-the-next-when-one-withdraws", test_follows_the_next_when_one_withdraws);
   g_test_add_func ("/custody/given-in-error", test_given_in_error);
+  g_test_add_func ("/custody/two-claims/disputed", test_two_claims_are_disputed);
+  g_test_add_func ("/custody/two-claims/who-claims-what-leaves-gets-it", test_who_claims_what_leaves_gets_it);
+  g_test_add_func ("/custody/epoch-of-its-own", test_gives_away_in_an_epoch_of_its_own);
+  g_test_add_func ("/custody/stamp/back", test_back_by_its_stamp);
+  g_test_add_func ("/custody/stamp/cannot-be", test_stamp_that_cannot_be);
   g_test_add_func ("/custody/handed-over-to-nobody-known", test_handed_over_to_nobody_known);
   g_test_add_func ("/custody/target-reads-the-stamp", test_target_reads_the_stamp);
   g_test_add_func ("/custody/stranger-is-not-announced", test_stranger_is_not_announced);
