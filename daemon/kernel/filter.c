@@ -27,7 +27,7 @@
 #define N_FAMILIES 2
 
 struct _VrFilter {
-  VrNft         *nft;
+  VrNft         *nft;                 /* borrowed, as is the state */
   VrKernelState *state;
   GPtrArray     *parts;               /* of VrPart */
   GHashTable    *there;               /* line -> VrElement: what the sets hold; NULL: not known */
@@ -37,16 +37,14 @@ struct _VrFilter {
 };
 
 VrFilter *
-vr_filter_new (VrKernelState *state, VrNftTouched touched, gpointer data, GError **error)
+vr_filter_new (VrNft *nft, VrKernelState *state)
 {
-  g_autoptr (VrFilter) filter = g_new0 (VrFilter, 1);
+  VrFilter *filter = g_new0 (VrFilter, 1);
 
+  filter->nft = nft;
   filter->state = state;
-  filter->nft = vr_nft_new (touched, data, error);
-  if (filter->nft == NULL)
-    return NULL;
   filter->parts = vr_ruleset_parts ();
-  return g_steal_pointer (&filter);
+  return filter;
 }
 
 void
@@ -54,7 +52,6 @@ vr_filter_free (VrFilter *filter)
 {
   if (filter == NULL)
     return;
-  vr_nft_free (filter->nft);
   g_clear_pointer (&filter->parts, g_ptr_array_unref);
   g_clear_pointer (&filter->there, g_hash_table_unref);
   for (guint i = 0; i < N_FAMILIES; i++)
@@ -446,7 +443,7 @@ vr_filter_remove (VrFilter *filter, GPtrArray *wanted, GPtrArray *changes, VrTro
     run_singly (filter, &step, changes, trouble);
 }
 
-/* ---- all away, and counting ---- */
+/* ---- all away ---- */
 
 void
 vr_filter_flush (VrFilter *filter, VrTrouble *trouble)
@@ -465,84 +462,4 @@ vr_filter_flush (VrFilter *filter, VrTrouble *trouble)
       filter->usable[family] = FALSE;
     }
   g_clear_pointer (&filter->there, g_hash_table_unref);
-}
-
-static void
-read_named_counters (JsonNode *listing, GPtrArray *counters)
-{
-  JsonArray *objects = vr_nft_objects (listing);
-
-  for (guint i = 0; i < json_array_get_length (objects); i++)
-    {
-      JsonObject *object = json_array_get_object_element (objects, i);
-      VrCounter  *counter;
-
-      if (!json_object_has_member (object, "counter"))
-        continue;
-      object = json_object_get_object_member (object, "counter");
-      counter = g_new0 (VrCounter, 1);
-      counter->name = g_strdup (json_object_get_string_member_with_default (object, "name", "?"));
-      counter->packets = json_object_get_int_member_with_default (object, "packets", 0);
-      counter->bytes = json_object_get_int_member_with_default (object, "bytes", 0);
-      g_ptr_array_add (counters, counter);
-    }
-}
-
-/* One call each: a listing of the whole table would be one, but in the order of its sets and not in that in which packets pass them. */
-static gboolean
-read_sets (VrFilter *filter, const char *family, const char *const *sets, GPtrArray *counters, GError **error)
-{
-  for (; *sets != NULL; sets++)
-    {
-      g_autofree char     *command = g_strdup_printf ("list set %s %s %s", family, VR_NFT_TABLE, *sets);
-      g_autoptr (JsonNode) listing = vr_nft_list_json (filter->nft, command, error);
-
-      if (listing == NULL)
-        return FALSE;
-      vr_elements_read_counters (listing, *sets, counters);
-    }
-  return TRUE;
-}
-
-GPtrArray *
-vr_filter_tallies (VrFilter *filter, gboolean backwards, GError **error)
-{
-  static const char *const sets[] = { "came4", "came6", "handed4", "handed6", "relay4", "relay6", "own4", "own6", "arrived4", "arrived6", NULL };
-  static const char *const back[] = { "arrived4", "arrived6", "own4", "own6", "relay4", "relay6", "handed4", "handed6", "came4", "came6", NULL };
-  static const char *const taps[] = { "tap-flood", "tap-out", NULL }, *const taps_back[] = { "tap-out", "tap-flood", NULL };
-  g_autoptr (GPtrArray) counters = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_counter_free);
-  gboolean has;
-
-  for (guint i = 0; i < 2; i++)
-    {
-      gboolean    bridge = (i == 1) != backwards;
-      const char *family = bridge ? "bridge" : "inet";
-
-      if (!vr_nft_has_table (filter->nft, family, &has, error))
-        return NULL;
-      if (has && !read_sets (filter, family, bridge ? (backwards ? taps_back : taps) : backwards ? back : sets, counters, error))
-        return NULL;
-    }
-  return g_steal_pointer (&counters);
-}
-
-GPtrArray *
-vr_filter_counters (VrFilter *filter, GError **error)
-{
-  static const char *const sets[] = { "relay4", "relay6", "peer-guest4", "peer-guest6", "sought4", "sought6", NULL };
-  g_autoptr (GPtrArray) counters = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_counter_free);
-  g_autoptr (JsonNode) named = NULL;
-  gboolean has;
-
-  if (!vr_nft_has_table (filter->nft, "inet", &has, error))
-    return NULL;
-  if (!has)
-    return g_steal_pointer (&counters);
-  named = vr_nft_list_json (filter->nft, "list counters table inet " VR_NFT_TABLE, error);
-  if (named == NULL)
-    return NULL;
-  read_named_counters (named, counters);
-  if (!read_sets (filter, "inet", sets, counters, error))
-    return NULL;
-  return g_steal_pointer (&counters);
 }

@@ -14,14 +14,12 @@ G_BEGIN_DECLS
 
 typedef struct _VrFilter VrFilter;
 
-VrFilter *vr_filter_new (VrKernelState *state, VrNftTouched touched, gpointer data, GError **error);
+VrFilter *vr_filter_new (VrNft *nft, VrKernelState *state); /* both are borrowed and outlive it */
 void      vr_filter_free (VrFilter *filter);
 
 void      vr_filter_add (VrFilter *filter, GPtrArray *wanted /* of VrElement */, GPtrArray *changes, VrTrouble *trouble);
 void      vr_filter_remove (VrFilter *filter, GPtrArray *wanted, GPtrArray *changes, VrTrouble *trouble);
 void      vr_filter_flush (VrFilter *filter, VrTrouble *trouble);
-GPtrArray *vr_filter_counters (VrFilter *filter, GError **error); /* of VrCounter */
-GPtrArray *vr_filter_tallies (VrFilter *filter, gboolean backwards, GError **error);  /* likewise: vr_kernel_tallies() */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrFilter, vr_filter_free)
 

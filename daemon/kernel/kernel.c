@@ -17,6 +17,7 @@
 #include "kernel.h"
 
 #include "announce.h"
+#include "counters.h"
 #include "daemon/names.h"
 #include "events.h"
 #include "filter.h"
@@ -36,6 +37,7 @@ struct _VrKernel {
   VrRtnl        *rtnl;
   VrLinks       *links;
   VrEvents      *events;
+  VrNft         *nft;
   VrFilter      *filter;
   GHashTable    *announced; /* set of the last plan's announcements that were sent */
   GPtrArray     *switches;  /* of VrSwitch, borrowed: those that are prepared */
@@ -102,6 +104,7 @@ vr_kernel_finalize (GObject *object)
 
   drop_pending (kernel);
   g_clear_pointer (&kernel->filter, vr_filter_free);
+  g_clear_pointer (&kernel->nft, vr_nft_free);
   g_clear_pointer (&kernel->events, vr_events_free);
   g_clear_pointer (&kernel->links, vr_links_free);
   g_clear_pointer (&kernel->rtnl, vr_rtnl_free);
@@ -151,8 +154,11 @@ vr_kernel_initable_init (GInitable *initable, GCancellable *cancellable, GError 
   kernel->events = vr_events_new (kernel->rtnl, kernel->links, on_changed, kernel, error);
   if (kernel->events == NULL)
     return FALSE;
-  kernel->filter = vr_filter_new (kernel->state, on_changed, kernel, error);
-  return kernel->filter != NULL && vr_links_read (kernel->links, kernel->rtnl, error);
+  kernel->nft = vr_nft_new (on_changed, kernel, error);
+  if (kernel->nft == NULL)
+    return FALSE;
+  kernel->filter = vr_filter_new (kernel->nft, kernel->state);
+  return vr_links_read (kernel->links, kernel->rtnl, error);
 }
 
 static void
@@ -338,13 +344,13 @@ vr_counter_free (VrCounter *counter)
 GPtrArray *
 vr_kernel_counters (VrKernel *kernel, GError **error)
 {
-  return vr_filter_counters (kernel->filter, error);
+  return vr_counters_read (kernel->nft, error);
 }
 
 GPtrArray *
 vr_kernel_tallies (VrKernel *kernel, gboolean backwards, GError **error)
 {
-  return vr_filter_tallies (kernel->filter, backwards, error);
+  return vr_tallies_read (kernel->nft, backwards, error);
 }
 
 GHashTable *
