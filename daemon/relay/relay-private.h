@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What relay*.c share, and nobody else. */
+/* What this folder's files share, and nobody else. */
 #pragma once
 
 #include "daemon/kernel/asking.h"
@@ -82,7 +82,13 @@ void vr_relay_trouble (VrRelay *self, const char *about, const char *what); /* w
 void vr_relay_say_path (VrRelay *self, const VrPath *path); /* it became direct, or ceased to be */
 void vr_relay_say_ready (VrRelay *self);
 void vr_relay_say_changed (VrRelay *self); /* something that a view shows */
+void vr_relay_say_moved (VrRelay *self, const VrRecord *custody, const char *from); /* a guest, from that host */
+
+/* records.c: the log and the book */
+void vr_relay_records_connect (VrRelay *self);
 void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
+/* This host's own record: its configuration, and the MACs that its guests know as their gateway's. Nothing while it says so already. */
+void vr_relay_write_host (VrRelay *self);
 
 /* refused.c: records that the book does not believe */
 void vr_relay_refuse (VrRelay *self, VrRecord *record, const char *why); /* it can never be */
