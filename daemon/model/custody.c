@@ -6,12 +6,12 @@
  *   ABSENT       mine, and no longer here: STOPPED; but MOVED, if the host that announced it says that it runs there: that happened while
  *                nobody looked; or if I gave it to one that did not get it after all, and that has not spoken. Given to me, and never seen: its
  *                origin may take it back, so wait first.
- *                Announced by me, and it does not come: WITHDRAWN.
+ *                Announced by me, and it does not come: WITHDRAWN. Claimed by me, and not believed here: STOPPED, for those who do.
  *   EXPECTED     somebody else's: INCOMING, my intent. Given to me, but it runs elsewhere, and comes from there: MOVED, to there.
  *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
  *                Somebody else's still: it is about to be given to me, so wait; claim it when that was in vain.
  *   LEAVING      mine, and an intent says where it goes: LEAVING.
- *   HANDED_OVER  mine: MOVED, to where it goes; if nobody announced it, to the one host that says that it runs there.
+ *   HANDED_OVER  mine: MOVED, to where it goes; if nobody announced it, to the one host that says that it runs there. Given by mistake: as above.
  *
  * Invariants: the epoch grows at each change of owner, to the next one that nobody else claims, and otherwise only where an owner's word has to stand above another's; a host writes MOVED and RETURNED only about what was
  * its own; an intent has the epoch that it saw. What this host claims and the book does not believe (book.h: it waits) is said once.
@@ -240,12 +240,24 @@ gave_by_mistake (const char *self, const VrBook *book, const VrRecord *custody)
          && vr_book_has_withdrawn (book, custody->uuid, custody->owner);
 }
 
+/* What I said of a guest that ran here, and this book did not believe, others may believe: NULL, if that is not so, or not any more. */
 static VrRecord *
-when_absent (const char *self, const VrBook *book, const VrGuest *guest, const VrRecord *intent, gboolean waited)
+end_claim (const char *self, const VrBook *book, const char *uuid)
 {
-  const VrRecord *custody = guest->custody;
-  const char     *claimant = NULL;
+  const VrRecord *claim = vr_book_claim_of (book, uuid, self);
 
+  return claim != NULL && claim->state == VR_STATE_RUNNING ? vr_record_derive (claim, VR_STATE_STOPPED, self) : NULL;
+}
+
+static VrRecord *
+when_absent (const char *self, const VrBook *book, const char *uuid, const VrGuest *guest, gboolean waited)
+{
+  const VrRecord *custody = guest->custody, *intent = vr_book_intent_of (book, uuid, self);
+  const char     *claimant = NULL;
+  VrRecord       *ended = end_claim (self, book, uuid);
+
+  if (ended != NULL)
+    return ended;
   if (gave_by_mistake (self, book, custody) && claimed_by (book, custody) != NULL)
     return give_away (self, book, custody, claimed_by (book, custody));
   if (is_active (custody) && g_str_equal (custody->owner, self))
@@ -445,6 +457,8 @@ when_handed_over (const char *self, const VrBook *book, const VrGuest *guest)
   const VrRecord *custody = guest->custody;
   const char     *target;
 
+  if (gave_by_mistake (self, book, custody) && claimed_by (book, custody) != NULL)
+    return give_away (self, book, custody, claimed_by (book, custody));
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
   target = announced_by (book, guest);
@@ -467,7 +481,7 @@ vr_custody_next (const char *self, const VrBook *book, const char *uuid, VrPrese
   switch (presence)
     {
     case VR_PRESENCE_ABSENT:
-      return when_absent (self, book, guest, vr_book_intent_of (book, uuid, self), waited);
+      return when_absent (self, book, uuid, guest, waited);
     case VR_PRESENCE_EXPECTED:
       return when_expected (self, book, guest, sighting);
     case VR_PRESENCE_RUNNING:

@@ -7,7 +7,7 @@
  *     in-clear        no packet to a known guest or another host's network, and none from a guest away from home, leaves in clear
  *     layers          and the routes alone, as well as the filter alone, see to that
  *     wrong-host      a host sends a guest's packet to nobody but the owner or home that its book names
- *     inbound-first   once the origin gave a guest away, what it relays gets to the QEMU at the target, if the tunnel is up
+ *     inbound-first   once the origin gave a guest away to a target that announced it, what it relays gets to the QEMU at the target, if the tunnel is up
  *     (one-owner, given-by-owner, says-it-once and refused are checked as records are written and read: sim.c)
  *     attracted       where a host lies, to which no guest was ever given, nobody believes that one's addresses are there
  *   When all news has arrived, in the middle of a migration or not:
@@ -148,6 +148,17 @@ check_from_guest (Sim *sim, guint guest, const SimAddress *to)
   check_layer (sim, sim->guests[guest].name, to, &fate, "the routes alone let it out");
 }
 
+/* Whoever gives it the guest, the target is ready: it announced it, or knows that it has it. A hook may be lost, and what nobody announced goes by claims. */
+static gboolean
+is_ready (const SimHost *target, const SimGuest *guest)
+{
+  const VrGuest *known = vr_book_guest (target->book, guest->uuid);
+
+  if (known != NULL && known->custody != NULL && g_str_equal (known->custody->owner, target->name))
+    return TRUE;
+  return vr_book_intent_of (target->book, guest->uuid, target->name) != NULL;
+}
+
 /* The origin wrote that the guest is the target's; the target's daemon heard all that libvirt said there. What is sent now must arrive. */
 static void
 check_inbound_first (Sim *sim, guint i)
@@ -162,7 +173,7 @@ check_inbound_first (Sim *sim, guint i)
     return;
   custody = sim_custody (sim, at, i);
   target = &sim->hosts[to];
-  if (custody == NULL || custody->state != VR_STATE_MOVED || !g_str_equal (custody->owner, target->name)
+  if (custody == NULL || custody->state != VR_STATE_MOVED || !g_str_equal (custody->owner, target->name) || !is_ready (target, guest)
       || !g_str_equal (custody->origin, sim->hosts[at].name) || target->down
       || sim->hosts[at].down || target->events.length > 0 || !target->locals[i].here || !sim->net.up[at][to] || !sim->net.up[to][at])
     return;
@@ -319,6 +330,24 @@ check_own_word (Sim *sim, guint i)
               custody != NULL ? custody->owner : "nowhere");
 }
 
+/*
+ * A host was given a guest by mistake that was never there, as its giver followed somebody's claim of before: it waits, as its giver may take it back, and then
+ * says that it is not there.
+ */
+static gboolean
+waits_in_vain (const Sim *sim, guint i)
+{
+  for (guint h = 0; h < sim->net.n_hosts; h++)
+    {
+      const SimHost *host = &sim->hosts[h];
+
+      if (host->locals[i].presence == VR_PRESENCE_ABSENT && !host->locals[i].waited
+          && vr_custody_waits (host->name, host->book, sim->guests[i].uuid, VR_PRESENCE_ABSENT, NULL))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 void
 sim_check_settled (Sim *sim)
 {
@@ -328,7 +357,7 @@ sim_check_settled (Sim *sim)
     {
       int place = place_of (sim, i);
 
-      if (place < 0)
+      if (place < 0 || waits_in_vain (sim, i))
         continue;
       for (guint h = 0; h < sim->net.n_hosts && sim->failure == NULL; h++)
         check_pair (sim, i, (guint) place, h);

@@ -288,7 +288,7 @@ check_record (Sim *sim, guint host, guint guest, const VrRecord *record)
   if (owner != NULL && !is_forgiven (sim, host, guest, record) && strstr (owner, record->owner) == NULL)
     sim_fail (sim, "one-owner", "epoch %s of %s belongs to %s and to %s", epoch, record->name, owner, record->owner);
   g_hash_table_replace (sim->guests[guest].owners, g_strdup (epoch), g_strconcat (record->owner, " ", owner, NULL));
-  if (before == NULL || g_str_equal (before->owner, record->owner))
+  if (before == NULL || g_str_equal (before->owner, record->owner) || record->state == VR_STATE_STOPPED) /* that gives it to nobody */
     return;
   if (before->state == VR_STATE_MOVED && g_str_equal (before->writer, sim->hosts[host].name)) /* as long as nobody else has spoken */
     return;

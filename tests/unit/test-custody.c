@@ -164,6 +164,60 @@ test_mistaken_and_withdrawn (void)
   assert_custody (world, VR_STATE_RUNNING, 3, "h2"); /* whose own word is believed now */
 }
 
+/* A world in which d runs at h2 and h3, too, says so, of the same epoch: both heard that it stopped on h1, and nothing of each other. */
+static World *
+claimed_twice (void)
+{
+  World *world = world_new ();
+  g_autoptr (VrSighting) sighting = sighting_of_d ();
+  g_autoptr (VrRecord) claim = NULL;
+  g_autoptr (GError) error = NULL;
+
+  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
+  world_settle (world, "h1", VR_PRESENCE_ABSENT, FALSE);
+  claim = vr_custody_next ("h2", world->book, D, VR_PRESENCE_RUNNING, sighting, FALSE);
+  g_assert_true (world_settle (world, "h3", VR_PRESENCE_RUNNING, FALSE));
+  claim->seq = ++world->seq;
+  g_assert_false (vr_book_add_record (world->book, claim, &error));
+  g_assert_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_WAITS);
+  assert_custody (world, VR_STATE_RUNNING, 2, "h3");
+  return world;
+}
+
+/* Given by mistake, the mistake is mended while its QEMU is still here, too. */
+static void
+test_mistaken_and_withdrawn_at_once (void)
+{
+  g_autoptr (World) world = mistaken ();
+  g_autoptr (VrRecord) withdrawn = vr_record_derive (custody (world), VR_STATE_WITHDRAWN, "h3");
+  g_autofree char *giver = g_strdup ("h1");
+
+  g_assert_false (world_settle (world, "h1", VR_PRESENCE_HANDED_OVER, FALSE));
+  withdrawn->epoch = 1;
+  withdrawn->seq = ++world->seq;
+  g_free (withdrawn->owner);
+  withdrawn->owner = g_steal_pointer (&giver);
+  vr_book_add_record (world->book, withdrawn, NULL);
+  g_assert_true (world_settle (world, "h1", VR_PRESENCE_HANDED_OVER, FALSE));
+  assert_custody (world, VR_STATE_RUNNING, 3, "h2");
+}
+
+/* h2 said that d runs there, which this book did not believe, but others may: now it does not run there any more. */
+static void
+test_what_was_claimed_ends (void)
+{
+  g_autoptr (World) world = mistaken ();
+  g_autoptr (VrRecord) record = vr_custody_next ("h2", world->book, D, VR_PRESENCE_ABSENT, NULL, FALSE);
+
+  g_assert_nonnull (record);
+  g_assert_cmpstr (vr_state_to_string (record->state), ==, "stopped");
+  g_assert_cmpstr (record->owner, ==, "h2");
+  g_assert_cmpuint (record->epoch, ==, 3);
+  record->seq = ++world->seq;
+  vr_book_add_record (world->book, record, NULL);
+  g_assert_null (vr_custody_next ("h2", world->book, D, VR_PRESENCE_ABSENT, NULL, FALSE)); /* said once */
+}
+
 static void
 test_way_home (void)
 {
@@ -295,26 +349,6 @@ test_given_in_error (void)
   assert_custody (world, VR_STATE_RUNNING, 3, "h4"); /* the claim that waited is believed */
 }
 
-/* A world in which d runs at h2 and h3, too, says so, of the same epoch: both heard that it stopped on h1, and nothing of each other. */
-static World *
-claimed_twice (void)
-{
-  World *world = world_new ();
-  g_autoptr (VrSighting) sighting = sighting_of_d ();
-  g_autoptr (VrRecord) claim = NULL;
-  g_autoptr (GError) error = NULL;
-
-  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
-  world_settle (world, "h1", VR_PRESENCE_ABSENT, FALSE);
-  claim = vr_custody_next ("h2", world->book, D, VR_PRESENCE_RUNNING, sighting, FALSE);
-  g_assert_true (world_settle (world, "h3", VR_PRESENCE_RUNNING, FALSE));
-  claim->seq = ++world->seq;
-  g_assert_false (vr_book_add_record (world->book, claim, &error));
-  g_assert_error (error, VR_RECORD_ERROR, VR_RECORD_ERROR_WAITS);
-  assert_custody (world, VR_STATE_RUNNING, 2, "h3");
-  return world;
-}
-
 static void
 test_two_claims_are_disputed (void)
 {
@@ -436,6 +470,8 @@ main (int argc, char **argv)
   g_test_add_func ("/custody/migration", test_migration);
   g_test_add_func ("/custody/way-home", test_way_home);
   g_test_add_func ("/custody/mistaken/withdrawn", test_mistaken_and_withdrawn);
+  g_test_add_func ("/custody/mistaken/withdrawn-at-once", test_mistaken_and_withdrawn_at_once);
+  g_test_add_func ("/custody/what-was-claimed-ends", test_what_was_claimed_ends);
   g_test_add_func ("/custody/abort-before-stop", test_abort_before_stop);
   g_test_add_func ("/custody/abort-after-stop", test_abort_after_stop);
   g_test_add_func ("/custody/again-after-abort", test_again_after_abort);
