@@ -53,7 +53,7 @@ typedef struct {
   gboolean lossless;                       /* default yes: what had reached a guest's taps when it was stopped goes after it */
   guint   copies_memory_mib;               /* default 8: of a leaving guest's NIC: copies of what its tap was sent */
   guint   kept_memory_mib;                 /* default 16: of a leaving guest: copies of what left for the target, in case it comes back */
-  guint   queue_memory_mib;                /* default 64: that the queue of a tap may take while its guest comes */
+  guint   queue_memory_mib;                /* default 64: that the queue of a tap may take whose guest comes here */
   /* [metrics] */
   char   *metrics_listen;                  /* path of a socket, or ADDRESS:PORT; NULL: no metrics */
 } VrConfig; /* not to be changed once loaded */

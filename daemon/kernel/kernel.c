@@ -253,7 +253,6 @@ bring_about (VrKernel *kernel, const VrPlan *plan, GPtrArray *changes, VrTrouble
   vr_rtnl_run (kernel->rtnl, removes, changes, trouble);
   vr_filter_remove (kernel->filter, plan->elements, changes, trouble);
   vr_sync_forwardings_done (&sync);
-  vr_sync_queues_done (&sync);
   vr_unsync_sysctls (&sync, plan->sysctls);
   save_state (kernel, trouble);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A JSON object of four objects of strings. It is written before what it remembers is done: an entry too many is
+ * A JSON object of three objects of strings. It is written before what it remembers is done: an entry too many is
  * harmless (what is not there is not removed), one too few would leave something behind.
  */
 #include "state.h"
@@ -11,9 +11,9 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
-typedef enum { PART_FORWARDINGS, PART_SYSCTLS, PART_QUEUES, PART_TABLES, N_PARTS } Part;
+typedef enum { PART_FORWARDINGS, PART_SYSCTLS, PART_TABLES, N_PARTS } Part;
 
-static const char *const part_names[N_PARTS] = { "forwardings", "sysctls", "queues", "tables" };
+static const char *const part_names[N_PARTS] = { "forwardings", "sysctls", "tables" };
 
 struct _VrKernelState {
   char       *path;
@@ -72,7 +72,7 @@ vr_kernel_state_load (const char *path)
     state->parts[i] = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   if (!read_file (state, &error) && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     {
-      g_message ("%s: damaged, going on without it (forwarding entries, sysctls and queue lengths that it remembered stay): %s", path,
+      g_message ("%s: damaged, going on without it (forwarding entries and sysctls that it remembered stay): %s", path,
                  error->message);
       for (Part i = 0; i < N_PARTS; i++)
         g_hash_table_remove_all (state->parts[i]);
@@ -224,24 +224,6 @@ GPtrArray *
 vr_kernel_state_sysctls (VrKernelState *state)
 {
   return keys (state->parts[PART_SYSCTLS]);
-}
-
-const char *
-vr_kernel_state_queue (VrKernelState *state, const char *dev)
-{
-  return get (state, PART_QUEUES, dev);
-}
-
-void
-vr_kernel_state_set_queue (VrKernelState *state, const char *dev, const char *found)
-{
-  set (state, PART_QUEUES, dev, found);
-}
-
-GPtrArray *
-vr_kernel_state_queues (VrKernelState *state)
-{
-  return keys (state->parts[PART_QUEUES]);
 }
 
 const char *

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the kernel cannot remember for us: which bridge forwarding entries are ours (they carry no tag), what sysctls held
- * and how long queues were before, and how the nftables tables looked when they were made. A small file on a file system that a reboot empties, as
- * it empties the kernel.
+ * before, and how the nftables tables looked when they were made. A small file on a file system that a reboot empties, as it empties the kernel.
  */
 #pragma once
 
@@ -28,11 +27,6 @@ GPtrArray *vr_kernel_state_forwardings (
 const char    *vr_kernel_state_sysctl (VrKernelState *state, const char *path);
 void           vr_kernel_state_set_sysctl (VrKernelState *state, const char *path, const char *former /* NULL: forget */);
 GPtrArray     *vr_kernel_state_sysctls (VrKernelState *state); /* of paths, likewise */
-
-/* Queues: interface -> its index and the length found before, "7 1000"; NULL: not remembered. */
-const char    *vr_kernel_state_queue (VrKernelState *state, const char *dev);
-void           vr_kernel_state_set_queue (VrKernelState *state, const char *dev, const char *found /* NULL: forget */);
-GPtrArray     *vr_kernel_state_queues (VrKernelState *state); /* of interfaces, likewise */
 
 /* The mark of a table that is as we made it; NULL: not remembered. */
 const char    *vr_kernel_state_table (VrKernelState *state, const char *table);

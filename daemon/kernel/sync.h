@@ -28,11 +28,11 @@ void vr_sync_rules (VrSync *sync, GPtrArray *wanted /* of VrRule */);
 void vr_sync_neighbours (VrSync *sync, GPtrArray *wanted /* of VrNeighbour */);
 void vr_sync_forwardings (VrSync *sync, GPtrArray *wanted /* of VrForwarding */);
 
+/* Queues are made longer only: what is not wanted stays as it is. */
 void vr_sync_queues (VrSync *sync, GPtrArray *wanted /* of VrQueue */);
 
-/* After the removals were sent: forgets the forwardings that are gone, and the queues that are as they were found. */
+/* After the removals were sent: forgets the forwardings that are gone. */
 void vr_sync_forwardings_done (VrSync *sync);
-void vr_sync_queues_done (VrSync *sync);
 
 /* Sysctls have no requests: settings are written at once, and put back by the second call. */
 void vr_sync_sysctls (VrSync *sync, GPtrArray *wanted /* of VrSysctl */);

@@ -54,25 +54,24 @@ lead_to_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const char *
       }
 }
 
+/* ---- the tap's queue ---- */
+
 #define QUEUE_LEAST 1000      /* what the kernel gives a tap */
 #define QUEUE_UNKNOWN 10000   /* where nobody measured how much comes */
 #define PAUSE_MS 500          /* libvirt lets QEMU stop a guest for 300 ms, and QEMU takes longer now and then */
 #define QUEUE_SAFETY 4        /* traffic comes in bursts, and a busy host takes longer */
 
 /*
- * What reaches a guest's tap while QEMU has it stopped waits in the tap's queue. That is long enough before anything is relayed into
- * it, and until the guest has read it; at the origin too, for what is given back after an abort.
+ * What reaches a guest's tap while QEMU has it stopped waits in the tap's queue. That is made long enough while the guest is only expected, because then
+ * nothing comes: to change it drops what comes (kernel/queue.c). It stays so; the origin's, from which packets are taken to the guest, is left alone.
  */
 static void
 plan_queue (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const VrNic *record)
 {
   const VrFacts *facts = draft->facts;
-  gboolean       settling = facts->settling != NULL && g_hash_table_contains (facts->settling, c->record->uuid);
   guint64        length = QUEUE_UNKNOWN;
 
-  if (nic->tap == NULL || facts->queue_max == 0)
-    return;
-  if (!c->armed && c->target == NULL && c->record->state != VR_STATE_MOVED && !settling)
+  if (!c->armed || nic->tap == NULL || facts->queue_max == 0)
     return;
   if (record->rate > 0)
     length = MAX ((guint64) record->rate * PAUSE_MS / 1000 * QUEUE_SAFETY, QUEUE_LEAST);

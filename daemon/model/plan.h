@@ -41,7 +41,6 @@ typedef struct {
   GHashTable   *here;    /* uuid -> VrHere */
   GHashTable   *tunnels; /* set of the names of peers whose tunnel is up */
   GHashTable   *macs;    /* name of a bridge or tap -> its MAC, of those that exist */
-  GHashTable   *settling; /* set of the uuids of guests that came here a moment ago; NULL: none */
   guint         queue_max; /* packets that a tap's queue may hold at most; 0: queues are left alone */
   GHashTable   *asked;   /* set of "BRIDGE ADDRESS": guests away from home asked for a neighbour there */
   /* the direct path */
@@ -94,7 +93,7 @@ typedef struct { /* "sysctl net/ipv4/neigh/br0/proxy_delay = 0": kept, and the v
   char *path, *value;
 } VrSysctl;
 
-typedef struct { /* "queue vnet0 10000": the tap's queue takes at least so many packets; made as long as it was found when no longer wanted */
+typedef struct { /* "queue vnet0 10000": the tap's queue takes at least so many packets; it is never made shorter */
   char   *dev;
   guint32 length;
 } VrQueue;

@@ -56,8 +56,8 @@ struct _VrRelay {
   VrChange       *change;    /* a change of paths that is under way, or NULL */
   guint           path_look, path_wait; /* sources: look again; something was waited for */
   gboolean        path_known; /* looked once */
-  GHashTable     *rates;     /* tap -> packets that it gets: queue.c's */
-  guint           queue_wait, rate_wait; /* sources: a queue can be put back; a rate is measured again */
+  GHashTable     *rates;     /* tap -> packets that it gets: rates.c's */
+  guint           rate_wait; /* source: a rate is measured again */
   GHashTable     *up;        /* set of the peers whose tunnel was up when last told */
   GHashTable     *ledgers;   /* uuid -> the migration that is being counted: ledger.c's */
   GHashTable     *ledgers_closed; /* uuid -> epoch of the last that was written */
@@ -118,10 +118,8 @@ void vr_relay_path_fill (VrRelay *self, VrFacts *facts);
 void vr_relay_path_watch (VrRelay *self); /* after a new plan */
 void vr_relay_path_stop (VrRelay *self);
 
-/* queue.c: what the plan has to know of taps' queues */
-void vr_relay_queue_fill (VrRelay *self, VrFacts *facts);
-void vr_relay_queue_watch (VrRelay *self); /* after a new plan */
-void vr_relay_queue_stop (VrRelay *self);
+/* rates.c: how much comes to guests here */
+void vr_relay_rates_stop (VrRelay *self);
 void vr_relay_rates_sample (VrRelay *self); /* now and then */
 void vr_relay_rates_fill (VrRelay *self, VrRecord *leaving); /* how much comes to each NIC, before the record is shared */
 

@@ -155,7 +155,6 @@ vr_relay_reconcile (VrRelay *self)
   log_changes (changes);
   watch_for_asking (self);
   vr_relay_path_watch (self);
-  vr_relay_queue_watch (self);
   vr_relay_ledger_look (self);
   vr_relay_change_next (self);
   g_hash_table_iter_init (&iter, self->locals);
@@ -366,7 +365,7 @@ vr_relay_stop (VrRelay *self)
   g_clear_handle_id (&self->tick, g_source_remove);
   g_clear_handle_id (&self->retry, g_source_remove);
   vr_relay_path_stop (self);
-  vr_relay_queue_stop (self);
+  vr_relay_rates_stop (self);
   vr_relay_ledger_stop (self);
   vr_relay_change_stop (self);
 }

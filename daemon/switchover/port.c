@@ -504,9 +504,9 @@ vr_port_push (VrPort *port, const struct virtio_net_hdr *header, const guint8 *p
 }
 
 void
-vr_port_lengthen (VrPort *port, guint packets, guint ms)
+vr_port_lengthen (VrPort *port, guint packets)
 {
-  vr_tap_queue_lengthen (port->counts.tap, port->tap_index, packets, ms);
+  vr_tap_queue_lengthen (port->counts.tap, port->tap_index, packets);
 }
 
 const VrSwitchoverNic *

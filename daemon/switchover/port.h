@@ -30,8 +30,7 @@ void    vr_port_let_go (VrPort *port); /* of QEMU's queues and the copies */
 
 /* An IP packet into the tap, as from the gateway. Its `header` counts from the packet's start. 0, or an errno. */
 int     vr_port_push (VrPort *port, const struct virtio_net_hdr *header, const guint8 *packet, gsize len);
-/* Makes the tap's queue at least that long, in packets, for some time; whatever becomes of the port, it is then as it was. */
-void    vr_port_lengthen (VrPort *port, guint packets, guint ms);
+void    vr_port_lengthen (VrPort *port, guint packets); /* makes the tap's queue at least that long: tap-queue.h */
 
 const VrSwitchoverNic *vr_port_counts (VrPort *port);
 gsize                  vr_port_memory (const VrPort *port); /* bytes that it holds */

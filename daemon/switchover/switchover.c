@@ -14,7 +14,8 @@
  *               the queues are let go of, because while they are held the tap lives on, and the guest could not come back under its name.
  *   keeping     Copies of what leaves for the guest by the tunnel go on being kept: the migration may still fail, and the guest go on here.
  *   returned    It did. What was kept was pushed into the taps, before the flip back, so that it comes before what goes there by the old
- *               route, and after the flip, what was on its way then. The taps' queues are long enough for all of it for settle_ms.
+ *               route, and after the flip, what was on its way then. The taps' queues are made long enough for all of it before, while the
+ *               routes lead elsewhere (tap-queue.h), and stay so.
  *
  * All is held by file descriptors and memory of this process: however it ends, nothing is left. Armed, nothing is changed anywhere, so being
  * called off is letting go.
@@ -104,7 +105,6 @@ vr_switchover_setup_new (const char *pid_file, const char *tunnel)
 
   setup->pid_file = g_strdup (pid_file);
   setup->tunnel = g_strdup (tunnel);
-  setup->settle_ms = VR_SWITCHOVER_SETTLE_MS;
   setup->nics = g_ptr_array_new_with_free_func (nic_setup_free);
   return setup;
 }
@@ -416,7 +416,7 @@ push_back (VrSwitchover *self)
     }
 }
 
-/* What is pushed back comes all at once, faster than the guest reads; a queue that is made short again too early loses what it holds. */
+/* What is pushed back comes all at once, faster than the guest reads. */
 static void
 lengthen (VrSwitchover *self)
 {
@@ -424,7 +424,7 @@ lengthen (VrSwitchover *self)
 
   for (guint i = 0; i < self->counts.n_nics; i++)
     if (self->ports[i] != NULL)
-      vr_port_lengthen (self->ports[i], packets, self->setup->settle_ms);
+      vr_port_lengthen (self->ports[i], packets);
 }
 
 gboolean

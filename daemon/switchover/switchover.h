@@ -10,9 +10,6 @@
 
 G_BEGIN_DECLS
 
-/* Longer than a returned guest needs to read what waited for it, and than the plan keeps its taps' queues long (relay/queue.c). */
-#define VR_SWITCHOVER_SETTLE_MS 15000
-
 /* What is to be switched. */
 typedef struct {
   char      *pid_file;    /* names QEMU's process; NULL: not known */
@@ -20,7 +17,6 @@ typedef struct {
   char      *off;         /* why nothing is to be sent again; NULL: it is */
   gsize      copies_memory; /* bytes, for each NIC */
   gsize      kept_memory;   /* bytes, for the guest: copies of what left for the target, in case it comes back */
-  guint      settle_ms;   /* after an abort: for how long the taps' queues stay long, default VR_SWITCHOVER_SETTLE_MS */
   GPtrArray *nics;        /* its NICs, by vr_switchover_setup_add_nic() */
 } VrSwitchoverSetup;
 

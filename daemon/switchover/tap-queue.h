@@ -7,9 +7,9 @@
 G_BEGIN_DECLS
 
 /*
- * Makes the queue of the tap of that name and index at least `packets` long for `ms` milliseconds of the main loop; then it is as it was, unless
- * another changed it meanwhile, or the tap is gone. Main loop.
+ * Makes the queue of the tap of that name and index at least `packets` long; it stays so as long as the tap is there. What waits in it stays, what
+ * is sent into it at that moment is dropped by the kernel: so only while nothing is.
  */
-void vr_tap_queue_lengthen (const char *tap, int index, guint packets, guint ms);
+void vr_tap_queue_lengthen (const char *tap, int index, guint packets);
 
 G_END_DECLS

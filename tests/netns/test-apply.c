@@ -379,51 +379,6 @@ test_one_fails (void)
   g_assert_nonnull (strstr (message, "cannot add element inet guest4 { fd00::1 }: nftables: "));
 }
 
-static int
-queue_of (const char *dev)
-{
-  g_autofree char *text = sh_out ("ip link show %s | sed -n 's/.* qlen //p'", dev);
-
-  return atoi (text);
-}
-
-/* A daemon that starts anew in between knows how long it was. */
-static void
-test_queue (void)
-{
-  g_autoptr (VrKernel) kernel = NULL, anew = NULL;
-  g_autofree char *longer = NULL, *again = NULL, *emptied = NULL;
-
-  sh ("ip tuntap add tap0 mode tap && ip link set tap0 txqueuelen 700 up");
-  kernel = new_kernel ();
-  longer = apply (kernel, "queue tap0 2500\n");
-  g_assert_nonnull (strstr (longer, "+ queue tap0 2500"));
-  g_assert_cmpint (queue_of ("tap0"), ==, 2500);
-  g_clear_object (&kernel);
-  anew = new_kernel ();
-  again = apply (anew, "queue tap0 2000\n"); /* long enough */
-  g_assert_cmpstr (again, ==, "");
-  emptied = apply (anew, "");
-  g_assert_cmpstr (emptied, ==, "- queue tap0 2500");
-  g_assert_cmpint (queue_of ("tap0"), ==, 700);
-}
-
-/* What was found on a tap that is gone is not put back on another of the same name. */
-static void
-test_queue_of_another_tap (void)
-{
-  g_autoptr (VrKernel) kernel = NULL;
-  g_autofree char *longer = NULL, *emptied = NULL;
-
-  sh ("ip tuntap add tap0 mode tap && ip link set tap0 txqueuelen 700 up");
-  kernel = new_kernel ();
-  longer = apply (kernel, "queue tap0 2500\n");
-  sh ("ip link del tap0 && ip tuntap add tap0 mode tap && ip link set tap0 txqueuelen 3000 up");
-  emptied = apply (kernel, "");
-  g_assert_cmpstr (emptied, ==, "");
-  g_assert_cmpint (queue_of ("tap0"), ==, 3000);
-}
-
 /* A sysctl whose interface went and came back is set again; put back is what the interface held. */
 static void
 test_sysctl (void)
@@ -515,8 +470,6 @@ main (int argc, char **argv)
   netns_add ("/kernel/apply/interface-later", test_interface_later);
   netns_add ("/kernel/apply/source-later", test_source_later);
   netns_add ("/kernel/apply/one-fails", test_one_fails);
-  netns_add ("/kernel/apply/queue", test_queue);
-  netns_add ("/kernel/apply/queue-of-another-tap", test_queue_of_another_tap);
   netns_add ("/kernel/apply/sysctl", test_sysctl);
   netns_add ("/kernel/apply/remove-link", test_remove_link);
   netns_add ("/kernel/apply/damaged-state", test_damaged_state);

@@ -905,26 +905,15 @@ test_older (void)
   world_end (&world);
 }
 
-static gboolean
-length_is_1000 (gpointer data)
-{
-  g_autofree char *line = sh_out ("ip -o link show tap0");
-
-  return strstr (line, "qlen 1000") != NULL;
-}
-
-/* More than the tap's queue holds, and the guest does not read yet: the queue is made longer, and is as it was some time later. */
+/* More than the tap's queue holds, and the guest does not read yet: the queue is made longer. */
 static void
 test_abort_many (void)
 {
   enum { MANY = 1500 };
-  VrSwitchoverSetup *setup = setup_of (PID_FILE, "vr-h3", MUCH, MUCH);
   World world;
   gint64 stop;
 
-  setup->settle_ms = 3000;
-  world_open (&world, 1);
-  world.switchover = vr_switchover_arm (setup);
+  world_new (&world);
   stop = standin_stop (world.qemu, FALSE);
   run_at (&world, LONG_AFTER (stop));
   for (guint i = 0; i < MANY; i++)
@@ -942,7 +931,6 @@ test_abort_many (void)
 
       standin_expect (world.qemu, text);
     }
-  g_assert_true (wait_for (length_is_1000, NULL));
   world_end (&world);
 }
 

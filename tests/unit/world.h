@@ -21,7 +21,7 @@ typedef struct {
   GHashTable *tunnels;
   GHashTable *macs;
   GHashTable *asked;
-  GHashTable *answers, *sought, *waited, *settling, *held, *changed;
+  GHashTable *answers, *sought, *waited, *held, *changed;
   VrDirect    direct;
   gboolean    ordered;
 } World;
@@ -61,7 +61,6 @@ world_new (void)
   world->answers = g_hash_table_new (g_str_hash, g_str_equal);
   world->sought = g_hash_table_new (g_str_hash, g_str_equal);
   world->waited = g_hash_table_new (g_str_hash, g_str_equal);
-  world->settling = g_hash_table_new (g_str_hash, g_str_equal);
   world->held = g_hash_table_new (g_str_hash, g_str_equal);
   world->changed = g_hash_table_new (g_str_hash, g_str_equal);
   world->direct = VR_DIRECT_BUILD;
@@ -82,7 +81,6 @@ world_free (World *world)
   g_hash_table_unref (world->answers);
   g_hash_table_unref (world->sought);
   g_hash_table_unref (world->waited);
-  g_hash_table_unref (world->settling);
   g_hash_table_unref (world->held);
   g_hash_table_unref (world->changed);
   g_free (world);
@@ -135,7 +133,7 @@ world_facts (World *world, const char *self)
   g_hash_table_replace (world->macs, (gpointer) "br0", mac);
   return (VrFacts) { .self = self, .bridge = "br0", .book = world->book, .here = world->here, .tunnels = world->tunnels,
                      .macs = world->macs, .asked = world->asked, .direct = world->direct, .threshold = 10,
-                     .settling = world->settling, .queue_max = 20000, .answers = world->answers, .sought = world->sought, .waited = world->waited,
+                     .queue_max = 20000, .answers = world->answers, .sought = world->sought, .waited = world->waited,
                      .ordered = world->ordered, .held = world->held, .changed = world->changed };
 }
 

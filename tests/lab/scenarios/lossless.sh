@@ -13,7 +13,7 @@ for rate in "${rates[@]}"; do
   sleep 2
   migrate d h1 h3
   expect_owner d h3
-  sleep 3
+  sleep 12 # nor later, by anything that is taken back after a move
   traffic_stop
   mark "$rate packets/s there: $(grep 'guest d: ' "$LAB_RUN/h1/log/virt-relayd.out" | grep -E 'flipped|sent after' | tail -2 | tr '\n' ' ')"
   expect sent -gt $((2 * rate))

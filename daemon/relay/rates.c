@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the plan has to know of taps' queues (plan-here.c says when one is made longer): which guests came here a moment ago, and how
- * many packets come to a guest that leaves. The kernel counts what QEMU takes from each tap; read now and then while guests run here, that gives
+ * How many packets come to a guest that leaves: by that its target decides how long the queue of its tap has to be (plan-here.c). The kernel counts what QEMU takes from each tap; read now and then while guests run here, that gives
  * a rate at hand when one begins to leave, and its owner puts it into the `leaving` record, where the target finds it before the guest
  * stops. Once more a second later: if more comes by then, the record is written anew.
  */
 #include "relay-private.h"
 
-#define SETTLE_US (10 * G_USEC_PER_SEC) /* by then a guest has read what waited for it, or reads nothing */
 #define AGAIN_MS 1000
-#define LEAST_SPAN_US (200 * 1000)      /* over less, a rate says nothing */
+#define LEAST_SPAN_US (200 * 1000) /* over less, a rate says nothing */
 #define MUCH_MORE(rate) ((rate) + (rate) / 4 + 100)
 
 typedef struct {
@@ -18,68 +16,6 @@ typedef struct {
   guint64 delivered;
   guint   rate;      /* packets per second before at_us */
 } Sample;
-
-/* ---- guests that came a moment ago ---- */
-
-/* The wall clock's time until which it settles; 0: it does not. */
-static gint64
-settles_until (const VrRelay *self, const VrRecord *record)
-{
-  gboolean came = record->state == VR_STATE_RETURNED || (record->state == VR_STATE_RUNNING && record->origin != NULL);
-
-  return came && g_str_equal (record->owner, self->config->host->name) ? record->time_us + SETTLE_US : 0;
-}
-
-/* Adds to `settling` (nullable) who settles, and gives the time at which the first of them is done; G_MAXINT64: nobody. */
-static gint64
-settled_at (const VrRelay *self, GHashTable *settling)
-{
-  g_autoptr (GPtrArray) uuids = vr_book_guest_uuids (self->book);
-  gint64 now = g_get_real_time (), next = G_MAXINT64;
-
-  for (guint i = 0; i < uuids->len; i++)
-    {
-      const VrRecord *custody = vr_book_guest (self->book, uuids->pdata[i])->custody;
-      gint64          until = custody != NULL ? settles_until (self, custody) : 0;
-
-      if (until <= now)
-        continue;
-      next = MIN (next, until);
-      if (settling != NULL)
-        g_hash_table_add (settling, g_strdup (custody->uuid));
-    }
-  return next;
-}
-
-void
-vr_relay_queue_fill (VrRelay *self, VrFacts *facts)
-{
-  facts->queue_max = (guint) (self->config->queue_memory_mib * G_GUINT64_CONSTANT (1048576) / VR_QUEUE_PACKET_BYTES);
-  facts->settling = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  settled_at (self, facts->settling);
-}
-
-static gboolean
-on_settled (gpointer data)
-{
-  VrRelay *self = data;
-
-  self->queue_wait = 0;
-  vr_relay_reconcile_soon (self);
-  return G_SOURCE_REMOVE;
-}
-
-void
-vr_relay_queue_watch (VrRelay *self)
-{
-  gint64 next = settled_at (self, NULL);
-
-  g_clear_handle_id (&self->queue_wait, g_source_remove);
-  if (next != G_MAXINT64) /* not to be fooled by a clock that is set: looked at again after a minute at most */
-    self->queue_wait = g_timeout_add (MIN (60000, (next - g_get_real_time ()) / 1000 + 1), on_settled, self);
-}
-
-/* ---- rates ---- */
 
 static void
 take_sample (VrRelay *self, const char *name, const VrTap *tap)
@@ -201,8 +137,7 @@ vr_relay_rates_fill (VrRelay *self, VrRecord *leaving)
 }
 
 void
-vr_relay_queue_stop (VrRelay *self)
+vr_relay_rates_stop (VrRelay *self)
 {
-  g_clear_handle_id (&self->queue_wait, g_source_remove);
   g_clear_handle_id (&self->rate_wait, g_source_remove);
 }
