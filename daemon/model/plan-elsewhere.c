@@ -88,14 +88,14 @@ plan_sought (VrDraft *draft, const VrCase *c, const char *host)
     }
 }
 
-/* Enough answers came straight; or none can be expected, and the owner said long enough ago that the guest runs there. */
+/* Enough answers came straight; or none can be expected, and the owner said long enough ago that the guest runs there; or it was so before. */
 static gboolean
 is_sure (const VrFacts *facts, const char *dev, const char *address)
 {
   g_autofree char *key = vr_facts_key (dev, address);
 
   return GPOINTER_TO_UINT (g_hash_table_lookup (facts->answers, key)) >= facts->threshold
-         || g_hash_table_contains (facts->waited, key);
+         || g_hash_table_contains (facts->waited, key) || g_hash_table_contains (facts->changed, key);
 }
 
 /* The tunnel by which what this host sends to the guest goes to its home; NULL: a way of which the plan knows nothing. */

@@ -2,6 +2,8 @@
 /*
  * Theory of operation.
  *
+ *   PROBING   Nothing is held yet. A marker goes the long way, to learn how long that is, and whether it comes back at all: a firewall may be
+ *             between. So nobody waits behind a marker that cannot come, and on a slow way the next one is waited for long enough.
  *   HOLDING   The guests' routes lead into the hold. After 2 ms, when no processor is still busy with a packet that found the old
  *             routes, a marker for each family goes the long way, behind the last packet that did.
  *   RELEASING The markers came back: all of that has arrived. (Or the time for that is over.) What is held is sent straight, in order. When
@@ -23,22 +25,25 @@
 #include "daemon/names.h"
 
 #define SETTLE_MS 2
-#define AGAIN_MS 60 /* a marker that did not come back may be lost */
+#define AGAIN_MS 60 /* a marker that did not come back may be lost; but hosts answer few in a second, so each time after twice as long */
+#define SLACK 4     /* what holds packets, more than once the way that was measured: it may be busier by then */
+#define LONGEST_MS 3000 /* that packets are held */
 #define LINGER_MS 20
 #define ROUND 128 /* packets let go at a time: the main loop has other things to do */
 #define MOST (2 * VR_HOLD_PACKETS) /* packets let go before the routes are changed: they may come as fast as they go */
 
-typedef enum { HOLDING, RELEASING, LINGERING } State;
+typedef enum { PROBING, HOLDING, RELEASING, LINGERING } State;
 
 struct _VrChange {
   State          state;
   VrHold        *hold;
   VrOutlet      *from, *to;
   VrSwitch      *to_hold, *straight, *back; /* prepared */
-  VrMarker      *markers[2];
+  VrMarker      *probes[2], *markers[2]; /* of each family */
+  guint          again_ms, wait_ms;
   guint          rounds;
   guint64        in_time; /* packets let go before the routes were changed */
-  guint          missing; /* markers that did not come back */
+  guint          missing, probes_missing; /* that did not come back */
   guint          send, deadline, release, linger; /* sources */
   gint64         began_us;
   VrChangeResult result;
@@ -53,8 +58,13 @@ stop (VrChange *change)
   g_clear_handle_id (&change->deadline, g_source_remove);
   g_clear_handle_id (&change->release, g_source_remove);
   g_clear_handle_id (&change->linger, g_source_remove);
-  for (guint i = 0; i < G_N_ELEMENTS (change->markers); i++)
-    g_clear_pointer (&change->markers[i], vr_marker_free);
+}
+
+static void
+free_markers (VrMarker **markers)
+{
+  for (guint i = 0; i < 2; i++)
+    g_clear_pointer (&markers[i], vr_marker_free);
 }
 
 /* What is held, then the routes, then what came in between. */
@@ -129,13 +139,14 @@ static void
 begin_release (VrChange *change)
 {
   stop (change);
+  free_markers (change->markers);
   change->state = RELEASING;
   change->result.returned = change->missing == 0;
   change->result.waited_us = g_get_monotonic_time () - change->began_us;
   change->release = g_idle_add_full (G_PRIORITY_DEFAULT, on_release, change, NULL);
 }
 
-/* ---- the marker ---- */
+/* ---- markers ---- */
 
 static void
 on_returned (gpointer data)
@@ -146,32 +157,77 @@ on_returned (gpointer data)
     begin_release (change);
 }
 
+static void begin_hold (VrChange *change);
+
 static gboolean
 on_deadline (gpointer data)
 {
   VrChange *change = data;
 
   change->deadline = 0;
-  begin_release (change);
+  if (change->state == PROBING)
+    begin_hold (change);
+  else
+    begin_release (change);
   return G_SOURCE_REMOVE;
 }
 
 static gboolean
 on_send (gpointer data)
 {
-  VrChange *change = data;
+  VrChange  *change = data;
+  VrMarker **markers = change->state == PROBING ? change->probes : change->markers;
 
-  for (guint i = 0; i < G_N_ELEMENTS (change->markers); i++)
-    if (change->markers[i] != NULL)
-      vr_marker_send (change->markers[i]);
-  change->send = g_timeout_add (AGAIN_MS, on_send, change);
+  for (guint i = 0; i < 2; i++)
+    if (markers[i] != NULL)
+      vr_marker_send (markers[i]);
+  change->send = g_timeout_add (change->again_ms, on_send, change);
+  change->again_ms *= 2;
   return G_SOURCE_REMOVE;
 }
 
-/* One for each family: all guests there are reached by the same two tunnels. One that cannot be sent is as one that is lost. */
+/* From now on packets wait. If they cannot, they are sent straight at once. */
 static void
-make_markers (VrChange *change, const VrChangeWay *way)
+begin_hold (VrChange *change)
 {
+  g_autoptr (GError) error = NULL;
+
+  stop (change);
+  free_markers (change->probes);
+  change->began_us = g_get_monotonic_time ();
+  change->state = HOLDING;
+  if (!vr_switch_commit (change->to_hold, NULL, &error))
+    {
+      g_warning ("paths: packets may arrive out of order, they cannot be held while a path changes: %s", error->message);
+      begin_release (change);
+      return;
+    }
+  change->again_ms = MAX (AGAIN_MS, SLACK * (guint) (change->result.probe_us / 1000) / 2);
+  change->send = g_timeout_add (SETTLE_MS, on_send, change);
+  change->deadline = g_timeout_add (change->wait_ms, on_deadline, change);
+}
+
+static void
+on_probed (gpointer data)
+{
+  VrChange *change = data;
+
+  if (--change->probes_missing > 0)
+    return;
+  change->result.probe_us = g_get_monotonic_time () - change->began_us;
+  change->wait_ms = MAX (change->wait_ms, MIN (SLACK * (guint) (change->result.probe_us / 1000), LONGEST_MS));
+  begin_hold (change);
+}
+
+/*
+ * One for each family: all guests there are reached by the same two tunnels. Gives how many there have to be: one that cannot be made or sent is
+ * as one that is lost.
+ */
+static guint
+make_markers (VrChange *change, const VrChangeWay *way, VrMarker **markers, VrMarkerReturned returned)
+{
+  gboolean seen[2] = { FALSE, FALSE };
+
   for (guint i = 0; i < way->hold->len; i++)
     {
       const VrRoute   *route = way->hold->pdata[i];
@@ -179,14 +235,15 @@ make_markers (VrChange *change, const VrChangeWay *way)
       g_autofree char *guest = g_strndup (route->destination, strcspn (route->destination, "/"));
       g_autoptr (GError) error = NULL;
 
-      if (change->markers[family] != NULL)
+      if (seen[family])
         continue;
-      change->missing++;
+      seen[family] = TRUE;
       if (route->source != NULL)
-        change->markers[family] = vr_marker_new (route->source, guest, way->from, way->answerers, on_returned, change, &error);
-      if (change->markers[family] == NULL)
+        markers[family] = vr_marker_new (route->source, guest, way->from, way->answerers, returned, change, &error);
+      if (markers[family] == NULL)
         g_info ("the path to %s changes after a wait: %s", guest, error != NULL ? error->message : "this host has no address in a guest network");
     }
+  return seen[0] + seen[1];
 }
 
 /* ---- begin, end ---- */
@@ -229,6 +286,15 @@ prepare (VrChange *change, VrKernel *kernel, const VrChangeWay *way, GError **er
   return change->to_hold != NULL;
 }
 
+static void
+begin_probe (VrChange *change, guint probe_ms)
+{
+  change->state = PROBING;
+  change->again_ms = AGAIN_MS;
+  change->deadline = g_timeout_add (probe_ms, on_deadline, change);
+  on_send (change);
+}
+
 VrChange *
 vr_change_begin (VrKernel *kernel, const VrChangeWay *way, VrChangeTold made, VrChangeTold over, gpointer data, GError **error)
 {
@@ -238,16 +304,25 @@ vr_change_begin (VrKernel *kernel, const VrChangeWay *way, VrChangeTold made, Vr
   change->made = made;
   change->over = over;
   change->data = data;
+  change->wait_ms = way->wait_ms;
   if (!prepare (change, kernel, way, error))
     return NULL;
-  make_markers (change, way);
+  change->missing = make_markers (change, way, change->markers, on_returned);
   change->began_us = g_get_monotonic_time ();
-  change->state = HOLDING;
-  if (!vr_switch_commit (change->to_hold, NULL, error)) /* some routes may have been changed */
-    return NULL;
-  change->send = g_timeout_add (SETTLE_MS, on_send, change);
-  change->deadline = g_timeout_add (way->wait_ms, on_deadline, change);
+  if (way->probe_ms > 0)
+    {
+      change->probes_missing = make_markers (change, way, change->probes, on_probed);
+      begin_probe (change, way->probe_ms);
+    }
+  else
+    begin_hold (change);
   return g_steal_pointer (&change);
+}
+
+gboolean
+vr_change_is_holding (const VrChange *change)
+{
+  return change != NULL && (change->state == HOLDING || change->state == RELEASING);
 }
 
 void
@@ -256,7 +331,9 @@ vr_change_free (VrChange *change)
   if (change == NULL)
     return;
   stop (change);
-  if (change->state != LINGERING)
+  free_markers (change->probes);
+  free_markers (change->markers);
+  if (vr_change_is_holding (change))
     give_up (change);
   g_clear_pointer (&change->to_hold, vr_switch_free);
   g_clear_pointer (&change->straight, vr_switch_free);

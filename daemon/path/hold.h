@@ -12,7 +12,7 @@
 
 G_BEGIN_DECLS
 
-#define VR_HOLD_PACKETS 4096 /* that it holds at most; what comes after these is lost, and counted */
+#define VR_HOLD_PACKETS 16384 /* that it holds at most; what comes after these is lost, and counted */
 
 #define VR_HOLD_ERROR (vr_hold_error_quark ())
 typedef enum { VR_HOLD_ERROR_TUN } VrHoldError;

@@ -13,7 +13,8 @@
 #include "daemon/names.h"
 
 #define TROUBLE "path order"
-#define WAIT_MS 200 /* for the marker: longer than any way on this earth is, and not too long for those who wait behind it */
+#define PROBE_MS 3000 /* for a marker behind which nobody waits */
+#define WAIT_MS 200   /* for the one that all wait behind: longer than most ways on this earth are; where that is known to be longer, longer */
 
 static char *
 key_of (const VrPath *path)
@@ -96,10 +97,12 @@ on_over (const VrChangeResult *result, gpointer data)
 {
   VrRelay            *self = data;
   const VrHoldCounts *counts = &result->counts;
+  g_autofree char    *probe = result->probe_us > 0 ? g_strdup_printf ("took %" G_GINT64_FORMAT " us", result->probe_us) : g_strdup ("could not be measured");
 
-  g_message ("paths: %s after %" G_GINT64_FORMAT " us, marker %s after %" G_GINT64_FORMAT " us, %" G_GUINT64_FORMAT " packets held, %" G_GUINT64_FORMAT " dropped",
+  g_message ("paths: %s after %" G_GINT64_FORMAT " us, marker %s after %" G_GINT64_FORMAT " us, %" G_GUINT64_FORMAT " packets held, %" G_GUINT64_FORMAT
+             " dropped; beforehand the long way %s",
              result->straight ? "changed" : "not changed", result->held_us, result->returned ? "back" : "not back", result->waited_us, counts->sent,
-             counts->dropped + counts->not_sent);
+             counts->dropped + counts->not_sent, probe);
   if (counts->dropped > 0)
     g_warning ("paths: %" G_GUINT64_FORMAT " packets found no room while a path changed (%d are held at most)", counts->dropped, VR_HOLD_PACKETS);
   if (counts->not_sent > 0)
@@ -179,7 +182,7 @@ begin (VrRelay *self, const VrPath *first, GHashTable *keys, GError **error)
   g_autoptr (VrPlan) held = NULL, changed = NULL;
   g_autoptr (GPtrArray) hold = NULL, straight = NULL;
   VrChangeWay way = { .from = first->from, .to = to, .answerers = (const char *const *) answerers,
-                      .wait_ms = WAIT_MS };
+                      .probe_ms = PROBE_MS, .wait_ms = WAIT_MS };
 
   g_hash_table_unref (facts->held);
   facts->held = g_hash_table_ref (keys);

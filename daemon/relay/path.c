@@ -111,7 +111,7 @@ vr_relay_path_fill (VrRelay *self, VrFacts *facts)
   facts->sought = g_hash_table_ref (self->sought);
   facts->waited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   facts->ordered = self->config->ordered;
-  facts->held = g_hash_table_ref (self->held);
+  facts->held = vr_change_is_holding (self->change) ? g_hash_table_ref (self->held) : g_hash_table_new (g_str_hash, g_str_equal);
   facts->changed = g_hash_table_ref (self->changed);
   waited_until (self, facts->waited);
 }

@@ -132,12 +132,18 @@ path_is_over (gpointer world)
   return ((PathWorld *) world)->over;
 }
 
+gboolean
+path_is_holding (gpointer world)
+{
+  return vr_change_is_holding (((PathWorld *) world)->change);
+}
+
 void
 path_begin (PathWorld *w, guint wait_ms, const char *const *answerers)
 {
   g_autoptr (GError) error = NULL;
   VrChangeWay way = { .hold = w->hold->routes, .straight = w->straight->routes, .from = "vr-h1", .to = "vr-h3",
-                      .answerers = answerers != NULL ? answerers : h3, .wait_ms = wait_ms };
+                      .answerers = answerers != NULL ? answerers : h3, .probe_ms = w->probe_ms, .wait_ms = wait_ms };
 
   w->change = vr_change_begin (w->kernel, &way, on_made, on_over, w, &error);
   g_assert_no_error (error);

@@ -21,6 +21,7 @@ typedef struct {
   VrKernel      *kernel;
   VrPlan        *hold, *straight;
   VrChange      *change;
+  guint          probe_ms; /* of the next path_begin() */
   gboolean       made, over;
   VrChangeResult result;
   Stream        *streams[2];
@@ -39,5 +40,6 @@ void path_streams_stop (PathWorld *w, guint some); /* after so many more; nothin
 /* answerers NULL: h3's own addresses and networks. The world's `made`, `over` and `result` say what became of it. */
 void     path_begin (PathWorld *w, guint wait_ms, const char *const *answerers);
 gboolean path_is_over (gpointer world);
+gboolean path_is_holding (gpointer world);
 void     path_expect_routes (const char *dev); /* of the guest's addresses; "": none */
 void     path_relayed_again (PathWorld *w); /* the routes are as before a change */

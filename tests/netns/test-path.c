@@ -10,8 +10,11 @@
 #include <unistd.h>
 
 #define SLOW_MS 60
+#define SLOWER_MS 400
+#define TOO_SHORT_MS 100
 #define FOR_EVER_MS 600000
 #define PAUSE_US 150
+#define SLOWER_PAUSE_US 1000 /* on the slower way: what is on it at a time has to have room there */
 #define SOME 400 /* packets */
 
 static void
@@ -68,6 +71,78 @@ test_ordered (void)
   g_assert_true (w.made && w.result.straight && w.result.returned);
   g_assert_cmpuint (w.result.counts.sent, >, 0);
   g_assert_cmpuint (w.result.counts.not_sent + w.result.counts.dropped, ==, 0);
+  path_world_down (&w);
+}
+
+/* A wait that is too short for the way, as any that is not measured is on some: what was held overtakes what is still under way. */
+static void
+test_too_short (void)
+{
+  PathWorld w;
+
+  path_world_up (&w, SLOWER_MS);
+  path_streams_start (&w, SLOWER_PAUSE_US, SOME);
+  path_begin (&w, TOO_SHORT_MS, NULL);
+  g_assert_true (wait_for (path_is_over, &w));
+  stop_streams (&w);
+  g_assert_false (w.result.returned);
+  g_assert_cmpuint (w.counts[0].reordered, >, 0);
+  path_world_down (&w);
+}
+
+/* The same, but with a marker beforehand: nobody waits for that one, and it says how long to wait for the next. */
+static void
+test_measured (void)
+{
+  PathWorld w;
+
+  path_world_up (&w, SLOWER_MS);
+  w.probe_ms = FOR_EVER_MS;
+  path_streams_start (&w, SLOWER_PAUSE_US, SOME);
+  path_begin (&w, TOO_SHORT_MS, NULL);
+  path_expect_routes ("");
+  g_assert_true (wait_for (path_is_holding, &w));
+  path_expect_routes (VR_HOLD_LINK);
+  g_assert_true (wait_for (path_is_over, &w));
+  path_expect_routes ("vr-h3");
+  stop_streams (&w);
+  expect_order (&w);
+  g_assert_true (w.made && w.result.straight && w.result.returned);
+  g_assert_cmpint (w.result.probe_us, >=, SLOWER_MS * 1000);
+  g_assert_cmpuint (w.result.counts.not_sent + w.result.counts.dropped, ==, 0);
+  path_world_down (&w);
+}
+
+/* No marker comes back at all: nobody waits for long. */
+static void
+test_no_marker_at_all (void)
+{
+  PathWorld w;
+
+  path_world_up (&w, SLOW_MS);
+  w.probe_ms = 3 * SLOW_MS;
+  delay_lose (w.slow, 33434);
+  path_streams_start (&w, PAUSE_US, SOME);
+  path_begin (&w, SLOW_MS, NULL);
+  g_assert_true (wait_for (path_is_over, &w));
+  path_expect_routes ("vr-h3");
+  stop_streams (&w);
+  g_assert_true (w.result.straight && !w.result.returned && w.result.probe_us == 0);
+  path_world_down (&w);
+}
+
+/* Given up while nothing is held yet: no route was changed. */
+static void
+test_given_up_early (void)
+{
+  PathWorld w;
+
+  path_world_up (&w, SLOW_MS);
+  w.probe_ms = FOR_EVER_MS;
+  path_begin (&w, SLOW_MS, NULL);
+  g_clear_pointer (&w.change, vr_change_free);
+  path_expect_routes ("");
+  g_assert_false (w.made || w.over);
   path_world_down (&w);
 }
 
@@ -234,6 +309,10 @@ main (int argc, char **argv)
   netns_init (&argc, &argv);
   netns_add ("/path/at-once", test_at_once);
   netns_add ("/path/ordered", test_ordered);
+  netns_add ("/path/too-short", test_too_short);
+  netns_add ("/path/measured", test_measured);
+  netns_add ("/path/no-marker-at-all", test_no_marker_at_all);
+  netns_add ("/path/given-up-early", test_given_up_early);
   netns_add ("/path/tcp", test_tcp);
   netns_add ("/path/ends-early", test_ends_early);
   netns_add ("/path/lost", test_lost);

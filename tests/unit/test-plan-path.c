@@ -298,6 +298,24 @@ test_ordered_changed (void)
   expect_line (plan, "path fd00:9:1::100 to h3 changing from vr-h1");
 }
 
+/*
+ * Sure once is sure as long as the tunnel is up and the owner the same: a record that the owner writes anew begins the wait anew, and a path that went back to the
+ * relay for it would only change once more.
+ */
+static void
+test_stays_direct (void)
+{
+  g_autoptr (World) world = with_t3 ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  world->ordered = TRUE;
+  g_hash_table_add (world->changed, (gpointer) "vr-h3 " D4);
+  plan = world_plan (world, "h2");
+  expect_line (plan, DIRECT4);
+  expect_line (plan, "path 10.9.1.100 to h3 direct");
+  expect_line (plan, "path fd00:9:1::100 to h3 relayed");
+}
+
 /* Not without the tunnel, whatever was held and changed before. */
 static void
 test_ordered_tunnel_lost (void)
@@ -484,6 +502,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/path/ordered/relayed-first", test_ordered_relayed_first);
   g_test_add_func ("/plan/path/ordered/held", test_ordered_held);
   g_test_add_func ("/plan/path/ordered/changed", test_ordered_changed);
+  g_test_add_func ("/plan/path/stays-direct", test_stays_direct);
   g_test_add_func ("/plan/path/ordered/tunnel-lost", test_ordered_tunnel_lost);
   g_test_add_func ("/plan/path/ordered/unknown-way", test_ordered_unknown_way);
   g_test_add_func ("/plan/path/ordered/marker-answered", test_marker_answered);
