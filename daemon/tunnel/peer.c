@@ -11,7 +11,7 @@
  * the same for all its connections, the administrator's too. But its log tells when it has to ask again. From then on the tunnel counts as
  * down for others, though nothing is done to it, until the peer answers, or there is a new IKE_SA.
  *
- * Answers outlive the peer: each pending command holds a reference, and finds it detached.
+ * Answers outlive the peer: each pending command (this file's look, those of peer-act.c and peer-load.c) holds a reference, and finds it detached.
  */
 #include "peer.h"
 
@@ -22,7 +22,6 @@
 
 #define LOOK_US (5 * G_USEC_PER_SEC)
 #define LOOK_IN_MOTION_US (300 * 1000)
-#define COMPLAINT_US (60 * G_USEC_PER_SEC) /* what charon says of the peer's own attempts is news for so long */
 #define LEAST_MS 20
 
 VrPeer *
@@ -192,129 +191,6 @@ vr_peer_lost (VrPeer *peer, guint64 ike, guint64 child)
   vr_peer_look (peer);
 }
 
-/* ---- doing ---- */
-
-/* charon's own words on a cause are not replaced by what the peer says of it. */
-static void
-complain (VrPeer *peer, const char *line)
-{
-  const VrTunnelComplaint *old = peer->complaint != NULL ? vr_tunnel_complaint (peer->complaint) : NULL;
-  const VrTunnelComplaint *new = vr_tunnel_complaint (line);
-
-  if (old != NULL && new != NULL && old->rank > new->rank && g_get_monotonic_time () < peer->complained_at + COMPLAINT_US)
-    return;
-  if (old == NULL || old != new) /* the same again, with other numbers in it, is no news */
-    replace (&peer->complaint, line);
-  peer->complained_at = g_get_monotonic_time ();
-}
-
-static void
-on_initiated (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (VrPeer) peer = data;
-  g_autoptr (GError) error = NULL;
-
-  if (vr_vici_finish (VR_VICI (source), result, &error) || peer->detached)
-    return;
-  if (!g_error_matches (error, VR_VICI_ERROR, VR_VICI_ERROR_REFUSED))
-    return; /* the connection to charon has a trouble of its own */
-  complain (peer, error->message);
-  peer->facts.refused = TRUE;
-  vr_peer_look (peer);
-}
-
-static void
-on_terminated (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (VrPeer) peer = data;
-
-  vr_vici_finish (VR_VICI (source), result, NULL); /* refused: there is none any more */
-  if (!peer->detached)
-    vr_peer_look (peer);
-}
-
-static void
-terminate (VrPeer *peer, guint64 unique_id, gboolean force)
-{
-  vr_vici_terminate (peer->env->vici, peer->conn, unique_id, NULL, force, VR_PEER_TIMEOUT_MS, NULL, on_terminated, vr_peer_ref (peer));
-}
-
-static void
-cancel (VrPeer *peer)
-{
-  const VrTunnelExpected expected = { peer->if_id, (const char *const *) peer->remote_addrs, peer->stale };
-
-  for (guint i = 0; i < peer->sas->len; i++)
-    {
-      const VrViciIkeSa *ike = peer->sas->pdata[i];
-      VrFsmSa            sa = vr_tunnel_judge (ike, &expected, NULL);
-
-      if (sa != VR_FSM_SA_UP && sa != VR_FSM_SA_NONE)
-        terminate (peer, ike->unique_id, TRUE);
-    }
-}
-
-static void
-thin (VrPeer *peer)
-{
-  const VrTunnelExpected expected = { peer->if_id, (const char *const *) peer->remote_addrs, peer->stale };
-
-  for (guint i = 0; i < peer->sas->len; i++)
-    {
-      const VrViciIkeSa *ike = peer->sas->pdata[i];
-
-      if (ike->unique_id == peer->keep || vr_tunnel_judge (ike, &expected, NULL) != VR_FSM_SA_UP)
-        continue;
-      g_message ("tunnel to %s: there are two, as both hosts brought it up; taking one down", peer->name);
-      terminate (peer, ike->unique_id, FALSE);
-    }
-}
-
-static void
-force (VrPeer *peer)
-{
-  for (guint i = 0; i < peer->sas->len; i++)
-    {
-      const VrViciIkeSa *ike = peer->sas->pdata[i];
-
-      if (ike->unique_id <= peer->fsm.doomed)
-        terminate (peer, ike->unique_id, TRUE);
-    }
-}
-
-static void
-execute (VrPeer *peer, VrFsmAction action)
-{
-  switch (action)
-    {
-    case VR_FSM_NOTHING:
-    case VR_FSM_N_ACTIONS:
-      break;
-    case VR_FSM_LOAD:
-      vr_peer_load (peer);
-      break;
-    case VR_FSM_UNLOAD:
-      vr_peer_unload (peer);
-      break;
-    case VR_FSM_INITIATE:
-      peer->facts.refused = FALSE;
-      vr_vici_initiate (peer->env->vici, peer->conn, VR_TUNNEL_CHILD, VR_PEER_TIMEOUT_MS, NULL, on_initiated, vr_peer_ref (peer));
-      break;
-    case VR_FSM_CANCEL:
-      cancel (peer);
-      break;
-    case VR_FSM_TERMINATE:
-      terminate (peer, 0, FALSE);
-      break;
-    case VR_FSM_THIN:
-      thin (peer);
-      break;
-    case VR_FSM_FORCE:
-      force (peer);
-      break;
-    }
-}
-
 /* ---- what others see ---- */
 
 static char *
@@ -342,7 +218,7 @@ static void
 forget_complaint (VrPeer *peer, gint64 now)
 {
   gboolean other = peer->fsm.state == VR_FSM_BACKOFF && peer->complained_at < peer->attempted_at && !peer->facts.refused;
-  gboolean old = peer->fsm.failure == VR_FSM_FINE && now > peer->complained_at + COMPLAINT_US;
+  gboolean old = peer->fsm.failure == VR_FSM_FINE && now > peer->complained_at + VR_PEER_COMPLAINT_US;
 
   if (peer->up || other || old)
     g_clear_pointer (&peer->complaint, g_free);
@@ -402,7 +278,7 @@ vr_peer_run (VrPeer *peer)
                vr_fsm_action_to_string (action));
       if (peer->fsm.state == VR_FSM_INITIATING)
         peer->attempted_at = now;
-      execute (peer, action);
+      vr_peer_act (peer, action);
     }
   tell (peer, peer->told_up, now);
   peer->told_up = vr_peer_is_up (peer);
@@ -561,7 +437,7 @@ vr_peer_hear (VrPeer *peer, guint64 ike, const char *line)
     }
   if (complaint == NULL)
     return;
-  complain (peer, line);
+  vr_peer_complain (peer, line);
   peer->facts.refused |= complaint->ends_it;
   vr_peer_look (peer);
 }

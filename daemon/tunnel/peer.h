@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 /* A host under load may take its time: whoever gives up early makes it worse. */
 #define VR_PEER_TIMEOUT_MS 10000
 #define VR_PEER_HANG_MS 10000
+#define VR_PEER_COMPLAINT_US (60 * G_USEC_PER_SEC) /* what charon says of the peer's own attempts is news for so long */
 
 typedef struct _VrPeer VrPeer;
 
@@ -71,8 +72,10 @@ void vr_peer_lost (VrPeer *peer, guint64 ike, guint64 child); /* charon gave up 
 void vr_peer_hear (VrPeer *peer, guint64 ike, const char *line); /* charon's log about one of its SAs, by unique id */
 void vr_peer_mend (VrPeer *peer);                            /* now and then: the interface, if it is missing */
 
-/* For peer-load.c and back. */
+/* For peer-act.c, peer-load.c and back. */
 void    vr_peer_run (VrPeer *peer);     /* a fact changed: step, do, tell */
+void    vr_peer_act (VrPeer *peer, VrFsmAction action);      /* what charon answers is a fact, later */
+void    vr_peer_complain (VrPeer *peer, const char *line);   /* charon's own words on a cause are not replaced by what the peer says of it */
 void    vr_peer_load (VrPeer *peer);    /* sets facts.load, now and when charon has answered */
 void    vr_peer_unload (VrPeer *peer);
 void    vr_peer_refresh (VrPeer *peer); /* secret or key again, in case somebody cleared them */
