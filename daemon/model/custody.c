@@ -7,7 +7,7 @@
  *                nobody looked; or if I gave it to one that did not get it after all, and that has not spoken. Given to me, and never seen: its
  *                origin may take it back, so wait first.
  *                Announced by me, and it does not come: WITHDRAWN. Claimed by me, and not believed here: STOPPED, for those who do.
- *   EXPECTED     somebody else's: INCOMING, my intent. Given to me, but it runs elsewhere, and comes from there: MOVED, to there.
+ *   EXPECTED     somebody else's: INCOMING, my intent. Given by mistake: as above. Given to me, but it runs elsewhere, and comes from there: MOVED, to there.
  *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
  *                Somebody else's still: it is about to be given to me, so wait; claim it when that was in vain.
  *   LEAVING      mine, and an intent says where it goes: LEAVING.
@@ -231,13 +231,18 @@ claimed_by (const VrBook *book, const VrRecord *custody)
 
 /*
  * Given away by me to a host that has withdrawn its intent, and has not spoken since: it was to go there, that was called off, and it went elsewhere
- * before the news came. As long as it has not spoken I have the say.
+ * before the news came. As long as it has not spoken I have the say, and give it to the one that says that it runs there; NULL: it is not so.
  */
-static gboolean
-gave_by_mistake (const char *self, const VrBook *book, const VrRecord *custody)
+static VrRecord *
+mend_gift (const char *self, const VrBook *book, const VrRecord *custody)
 {
-  return is_active (custody) && custody->state == VR_STATE_MOVED && g_strcmp0 (custody->writer, self) == 0 && vr_book_starts_anywhere (book)
-         && vr_book_has_withdrawn (book, custody->uuid, custody->owner);
+  const char *claimant;
+
+  if (!is_active (custody) || custody->state != VR_STATE_MOVED || g_strcmp0 (custody->writer, self) != 0 || !vr_book_starts_anywhere (book)
+      || !vr_book_has_withdrawn (book, custody->uuid, custody->owner))
+    return NULL;
+  claimant = claimed_by (book, custody);
+  return claimant != NULL ? give_away (self, book, custody, claimant) : NULL;
 }
 
 /* What I said of a guest that ran here, and this book did not believe, others may believe: NULL, if that is not so, or not any more. */
@@ -254,12 +259,13 @@ when_absent (const char *self, const VrBook *book, const char *uuid, const VrGue
 {
   const VrRecord *custody = guest->custody, *intent = vr_book_intent_of (book, uuid, self);
   const char     *claimant = NULL;
-  VrRecord       *ended = end_claim (self, book, uuid);
+  VrRecord       *ended = end_claim (self, book, uuid), *mistake;
 
   if (ended != NULL)
     return ended;
-  if (gave_by_mistake (self, book, custody) && claimed_by (book, custody) != NULL)
-    return give_away (self, book, custody, claimed_by (book, custody));
+  mistake = mend_gift (self, book, custody);
+  if (mistake != NULL)
+    return mistake;
   if (is_active (custody) && g_str_equal (custody->owner, self))
     claimant = claimed_by (book, custody);
   if (claimant != NULL && vr_book_intent_of (book, custody->uuid, claimant) != NULL)
@@ -292,8 +298,10 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
   const VrRecord *mine = vr_book_intent_of (book, sighting->uuid, self);
   /* The stamp is newer than the log where the log's news is still on its way. */
   gboolean  by_stamp = sighting->owner != NULL && (custody == NULL || sighting->epoch > custody->epoch);
-  VrRecord *record;
+  VrRecord *record = mend_gift (self, book, custody);
 
+  if (record != NULL)
+    return record;
   if (!by_stamp && !is_active (custody))
     return NULL; /* its owner runs no virt-relay: nothing can be said */
   if (g_str_equal (by_stamp ? sighting->owner : custody->owner, self))
@@ -456,9 +464,10 @@ when_handed_over (const char *self, const VrBook *book, const VrGuest *guest)
 {
   const VrRecord *custody = guest->custody;
   const char     *target;
+  VrRecord       *mistake = mend_gift (self, book, custody);
 
-  if (gave_by_mistake (self, book, custody) && claimed_by (book, custody) != NULL)
-    return give_away (self, book, custody, claimed_by (book, custody));
+  if (mistake != NULL)
+    return mistake;
   if (!is_active (custody) || !g_str_equal (custody->owner, self))
     return NULL;
   target = announced_by (book, guest);

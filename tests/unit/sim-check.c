@@ -331,17 +331,20 @@ check_own_word (Sim *sim, guint i)
 }
 
 /*
- * A host was given a guest by mistake that was never there, as its giver followed somebody's claim of before: it waits, as its giver may take it back, and then
- * says that it is not there.
+ * A host was given a guest by mistake that was never there, as its giver followed somebody's claim of before, or the host expects a guest that does not come: that
+ * ends when it was waited for long enough.
  */
 static gboolean
 waits_in_vain (const Sim *sim, guint i)
 {
   for (guint h = 0; h < sim->net.n_hosts; h++)
     {
-      const SimHost *host = &sim->hosts[h];
+      const SimHost  *host = &sim->hosts[h];
+      const SimLocal *local = &host->locals[i];
 
-      if (host->locals[i].presence == VR_PRESENCE_ABSENT && !host->locals[i].waited
+      if (local->presence == VR_PRESENCE_EXPECTED && sim->guests[i].to != (int) h)
+        return TRUE;
+      if (local->presence == VR_PRESENCE_ABSENT && !local->waited
           && vr_custody_waits (host->name, host->book, sim->guests[i].uuid, VR_PRESENCE_ABSENT, NULL))
         return TRUE;
     }

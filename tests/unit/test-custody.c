@@ -184,21 +184,24 @@ claimed_twice (void)
   return world;
 }
 
-/* Given by mistake, the mistake is mended while its QEMU is still here, too. */
+/* Given by mistake, the mistake is mended while its QEMU is still here, too; and if it comes back from where it is before that was known. */
 static void
-test_mistaken_and_withdrawn_at_once (void)
+test_mistaken_and_withdrawn_meanwhile (gconstpointer data)
 {
   g_autoptr (World) world = mistaken ();
   g_autoptr (VrRecord) withdrawn = vr_record_derive (custody (world), VR_STATE_WITHDRAWN, "h3");
   g_autofree char *giver = g_strdup ("h1");
+  VrPresence presence = GPOINTER_TO_UINT (data);
 
-  g_assert_false (world_settle (world, "h1", VR_PRESENCE_HANDED_OVER, FALSE));
+  if (presence == VR_PRESENCE_EXPECTED)
+    g_assert_true (world_settle (world, "h1", presence, FALSE)); /* it announces it */
+  g_assert_false (world_settle (world, "h1", presence, FALSE));
   withdrawn->epoch = 1;
   withdrawn->seq = ++world->seq;
   g_free (withdrawn->owner);
   withdrawn->owner = g_steal_pointer (&giver);
   vr_book_add_record (world->book, withdrawn, NULL);
-  g_assert_true (world_settle (world, "h1", VR_PRESENCE_HANDED_OVER, FALSE));
+  g_assert_true (world_settle (world, "h1", presence, FALSE));
   assert_custody (world, VR_STATE_RUNNING, 3, "h2");
 }
 
@@ -470,7 +473,8 @@ main (int argc, char **argv)
   g_test_add_func ("/custody/migration", test_migration);
   g_test_add_func ("/custody/way-home", test_way_home);
   g_test_add_func ("/custody/mistaken/withdrawn", test_mistaken_and_withdrawn);
-  g_test_add_func ("/custody/mistaken/withdrawn-at-once", test_mistaken_and_withdrawn_at_once);
+  g_test_add_data_func ("/custody/mistaken/withdrawn-at-once", GUINT_TO_POINTER (VR_PRESENCE_HANDED_OVER), test_mistaken_and_withdrawn_meanwhile);
+  g_test_add_data_func ("/custody/mistaken/withdrawn-and-back", GUINT_TO_POINTER (VR_PRESENCE_EXPECTED), test_mistaken_and_withdrawn_meanwhile);
   g_test_add_func ("/custody/what-was-claimed-ends", test_what_was_claimed_ends);
   g_test_add_func ("/custody/abort-before-stop", test_abort_before_stop);
   g_test_add_func ("/custody/abort-after-stop", test_abort_after_stop);
