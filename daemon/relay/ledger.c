@@ -12,135 +12,31 @@
  *
  * Nothing of this stands between QEMU's stop and the route change. daemon/ledger/ adds the parts up.
  */
-#include "relay-private.h"
-
-#include "daemon/ledger/tally.h"
-#include "daemon/names.h"
+#include "ledger-part.h"
 
 #define LOOK_MS 1000
 #define LOOK_SOON_MS 100
 #define SOON_US G_USEC_PER_SEC
-#define CLOSE_S 15
 #define GIVE_UP_S 600 /* a guest that never resumes */
 
-typedef struct {
-  VrLedgerRole role;
-  VrLedger    *part, *base; /* base: what the counters said when it was opened */
-  gint64       opened_us, over_us, looked_us; /* monotonic; over_us: the guest runs where it shall, 0: not yet */
-  guint64      moved, moved_before;           /* packets relayed, or arrived, as of the last two looks */
-  guint        quiet;                         /* looks in a row without any */
-  gint64       quiet_us;
-  VrSwitchoverCounts *switchover;
-  gboolean     based;
-} Open;
-
-static void
-open_free (gpointer data)
-{
-  Open *open = data;
-
-  vr_ledger_unref (open->part);
-  vr_ledger_unref (open->base);
-  g_free (open->switchover);
-  g_free (open);
-}
-
 /* ---- opening ---- */
-
-static Open *
-open_new (VrRelay *self, const VrRecord *record, const VrLedgerCase *c)
-{
-  Open *open = g_new0 (Open, 1);
-
-  open->role = c->role;
-  open->part = vr_ledger_new (record->uuid, record->name, c->epoch, c->origin, c->target);
-  open->base = vr_ledger_new (record->uuid, record->name, c->epoch, c->origin, c->target);
-  open->opened_us = g_get_monotonic_time ();
-  for (guint i = 0; i < record->nics->len; i++)
-    vr_ledger_nic (open->part, ((VrNic *) record->nics->pdata[i])->mac);
-  g_hash_table_replace (self->ledgers, g_strdup (record->uuid), open);
-  return open;
-}
 
 static void
 find_new (VrRelay *self, const VrGuest *guest)
 {
-  const VrRecord *record = guest->custody != NULL ? guest->custody : guest->intent;
-  const Open     *known = g_hash_table_lookup (self->ledgers, record->uuid);
-  VrLedgerCase    c;
-  Open           *open;
+  const VrRecord   *record = guest->custody != NULL ? guest->custody : guest->intent;
+  const VrOpenPart *known = g_hash_table_lookup (self->ledgers, record->uuid);
+  VrLedgerCase      c;
+  VrOpenPart       *open;
 
   if (!vr_relay_ledger_find (self, guest, &c))
     return;
   if (known != NULL && known->part->epoch == c.epoch && g_str_equal (known->part->target, c.target))
     return;
-  open = open_new (self, record, &c);
-  if (c.late)
-    open->part->partial = g_strdup ("its daemon was not running, or had not heard of the migration, when it began");
+  open = vr_open_part_new (record, &c);
   if (c.role != VR_ROLE_PEER && guest->intent != NULL)
     open->part->phases[VR_PHASE_INTENT] = guest->intent->time_us;
-}
-
-/* ---- counting ---- */
-
-static const char *const *
-addresses_of (const VrRecord *record, const char *mac)
-{
-  for (guint i = 0; i < record->nics->len; i++)
-    if (g_str_equal (((VrNic *) record->nics->pdata[i])->mac, mac))
-      return (const char *const *) ((VrNic *) record->nics->pdata[i])->addresses;
-  return NULL;
-}
-
-static const char *
-tap_of (const VrRelay *self, const char *uuid, const char *mac)
-{
-  const VrLocal *local = g_hash_table_lookup (self->locals, uuid);
-
-  for (guint i = 0; local != NULL && local->here != NULL && i < local->here->nics->len; i++)
-    if (g_str_equal (((VrHereNic *) local->here->nics->pdata[i])->mac, mac))
-      return ((VrHereNic *) local->here->nics->pdata[i])->tap;
-  return NULL;
-}
-
-static guint64
-answers_of (const VrRelay *self, const VrLedger *part, const char *const *addresses)
-{
-  g_autofree char *dev = vr_tunnel_dev (part->target);
-  guint64          sum = 0;
-
-  for (; *addresses != NULL; addresses++)
-    {
-      g_autofree char *key = vr_facts_key (dev, *addresses);
-
-      sum += GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key));
-    }
-  return sum;
-}
-
-static void
-count_nic (VrRelay *self, Open *open, VrLedgerNic *nic, const VrRecord *record, const VrReading *reading)
-{
-  const char *const *addresses = addresses_of (record, nic->mac);
-  g_autofree char   *from = open->role == VR_ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
-  VrLedgerNic       *base = vr_ledger_nic (open->base, nic->mac);
-  guint64            flooded = nic->counts[VR_COUNT_FLOODED], waiting;
-
-  if (addresses == NULL)
-    return;
-  if (open->role == VR_ROLE_PEER)
-    {
-      vr_ledger_count (nic, VR_COUNT_ANSWERS, answers_of (self, open->part, addresses));
-      open->moved += nic->counts[VR_COUNT_ANSWERS];
-      return;
-    }
-  vr_tally (nic, base, reading, addresses, tap_of (self, open->part->uuid, nic->mac), from);
-  open->moved += nic->counts[open->role == VR_ROLE_ORIGIN ? VR_COUNT_RELAYED : VR_COUNT_ARRIVED];
-  if (open->role != VR_ROLE_ORIGIN || open->part->phases[VR_PHASE_FLIP] == 0)
-    return;
-  /* what is flooded into a tap whose guest is gone was never to reach it */
-  waiting = vr_tally_waiting (nic);
-  vr_ledger_count (nic, VR_COUNT_LEFT, waiting - MIN (waiting, nic->counts[VR_COUNT_FLOODED] - flooded));
+  g_hash_table_replace (self->ledgers, g_strdup (record->uuid), open);
 }
 
 /*
@@ -165,50 +61,6 @@ read_counters (VrRelay *self, gboolean backwards)
 /* ---- closing ---- */
 
 static void
-take_switchover (Open *open)
-{
-  VrSwitchoverCounts *counts = open->switchover;
-  VrLedger *part = open->part;
-
-  g_free (part->way);
-  part->way = g_strdup (vr_switchover_way_to_string (VR_WAY_ROUTE_ONLY));
-  if (counts == NULL && part->partial != NULL)
-    {
-      g_clear_pointer (&part->way, g_free); /* nobody knows */
-      return;
-    }
-  if (counts == NULL)
-    {
-      part->why = part->why != NULL ? part->why : g_strdup ("nothing was drained or sent again");
-      return;
-    }
-  part->critical_ns = counts->end_ns > counts->begin_ns ? counts->end_ns - counts->begin_ns : 0;
-  if (counts->flip_end_ns != 0)
-    part->phases[VR_PHASE_FLIP] = counts->flip_end_ns / 1000;
-  for (guint i = 0; i < counts->n_nics; i++)
-    {
-      const VrSwitchoverNic *from = &counts->nics[i];
-      VrLedgerNic           *nic = vr_ledger_nic (part, from->mac);
-
-      if (i == 0 || from->way != VR_WAY_QUEUES)
-        {
-          g_free (part->way);
-          part->way = g_strdup (vr_switchover_way_to_string (from->way));
-          g_free (part->why);
-          part->why = *from->reason != '\0' ? g_utf8_make_valid (from->reason, -1) : NULL;
-        }
-      vr_ledger_count (nic, VR_COUNT_DRAINED, from->drained);
-      vr_ledger_count (nic, VR_COUNT_COPIED, from->to_guest);
-      vr_ledger_count (nic, VR_COUNT_RESENT, from->resent);
-      vr_ledger_count (nic, VR_COUNT_UNSENT, from->not_sent);
-      vr_ledger_count (nic, VR_COUNT_TOO_LARGE, from->too_large);
-      vr_ledger_count (nic, VR_COUNT_PUSHED_BACK, from->pushed_back);
-      vr_ledger_count (nic, VR_COUNT_DUPLICATES, from->swallowed);
-      vr_ledger_count (nic, VR_COUNT_MEMORY, i == 0 ? counts->memory : 0);
-    }
-}
-
-static void
 on_part_written (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (GError) error = NULL;
@@ -218,23 +70,18 @@ on_part_written (GObject *source, GAsyncResult *result, gpointer data)
 }
 
 static void
-write_part (VrRelay *self, Open *open)
+write_part (VrRelay *self, VrOpenPart *open)
 {
-  VrLedger *part = open->part;
-  guint64   rate = open->quiet >= 2 || open->looked_us == 0 ? 0 : open->moved - open->moved_before;
+  const VrLedger *part = open->part;
 
-  if (open->role == VR_ROLE_ORIGIN)
-    take_switchover (open);
-  for (guint i = 0; i < part->nics->len && open->role != VR_ROLE_PEER; i++)
-    vr_ledger_count (part->nics->pdata[i], VR_COUNT_RATE, rate);
-  part->phases[VR_PHASE_COUNTED] = part->time_us = g_get_real_time ();
-  vr_log_append_ledger_async (self->log, part, NULL, on_part_written, NULL);
+  vr_open_part_close (open);
+  vr_log_append_ledger_async (self->log, open->part, NULL, on_part_written, NULL);
   g_hash_table_replace (self->ledgers_closed, g_strdup (part->uuid), GSIZE_TO_POINTER (part->epoch));
 }
 
 /* A peer that the guest has nothing to do with writes nothing. */
 static gboolean
-is_worth_it (const Open *open)
+is_worth_it (const VrOpenPart *open)
 {
   return open->role != VR_ROLE_PEER || open->part->phases[VR_PHASE_ANSWER] != 0 || open->part->phases[VR_PHASE_DIRECT] != 0;
 }
@@ -242,7 +89,7 @@ is_worth_it (const Open *open)
 typedef enum { GOES_ON, IS_OVER, CALLED_OFF } Course;
 
 static Course
-course_of (VrRelay *self, Open *open)
+course_of (VrRelay *self, VrOpenPart *open)
 {
   const VrLedger *part = open->part;
   const VrGuest  *guest = vr_book_guest (self->book, part->uuid);
@@ -259,101 +106,21 @@ course_of (VrRelay *self, Open *open)
   return IS_OVER;
 }
 
-/* Everything was counted, or it goes on for too long. */
-static gboolean
-is_counted (const Open *open, gint64 now)
-{
-  gint64 since = now - open->over_us;
-
-  if (open->role == VR_ROLE_PEER)
-    return open->part->phases[VR_PHASE_DIRECT] != 0 || since > 2 * CLOSE_S * G_USEC_PER_SEC;
-  for (guint i = 0; open->role == VR_ROLE_TARGET && i < open->part->nics->len; i++)
-    if (vr_tally_waiting (open->part->nics->pdata[i]) > 0 && since < CLOSE_S * G_USEC_PER_SEC)
-      return FALSE;
-  return open->quiet >= 2 || since > CLOSE_S * G_USEC_PER_SEC;
-}
-
 /* ---- looking ---- */
 
+/* What a switchover counts goes on for some milliseconds after the flip, and after an abort. */
 static void
-see_phases (VrRelay *self, Open *open)
-{
-  VrLedger   *part = open->part;
-  const char *other = open->role == VR_ROLE_ORIGIN ? part->target : part->origin;
-  gint64      up = vr_tunnels_up_since (self->tunnels, other);
-
-  if (open->role == VR_ROLE_PEER)
-    {
-      if (part->phases[VR_PHASE_ANSWER] == 0 && open->moved > 0)
-        part->phases[VR_PHASE_ANSWER] = g_get_real_time ();
-      return;
-    }
-  if (part->phases[VR_PHASE_TUNNEL] == 0 && up != 0)
-    part->phases[VR_PHASE_TUNNEL] = up;
-  for (guint i = 0; open->role == VR_ROLE_TARGET && part->phases[VR_PHASE_ARMED] == 0 && i < part->nics->len; i++)
-    if (vr_ledger_knows (part->nics->pdata[i], VR_COUNT_DELIVERED))
-      part->phases[VR_PHASE_ARMED] = g_get_real_time ();
-}
-
-/* It goes on for some milliseconds after the flip, and after an abort. */
-static void
-see_switchover (VrRelay *self, Open *open)
+look_at (VrRelay *self, VrOpenPart *open, const VrReading *reading)
 {
   const VrLocal     *local = g_hash_table_lookup (self->locals, open->part->uuid);
   VrSwitchoverCounts counts;
 
-  if (local == NULL || local->switchover == NULL)
-    return;
-  vr_switchover_get_counts (local->switchover, &counts);
-  vr_relay_ledger_switchover (self, open->part->uuid, &counts);
-}
-
-static void
-look_at (VrRelay *self, Open *open, const VrReading *reading)
-{
-  const VrGuest  *guest = vr_book_guest (self->book, open->part->uuid);
-  const VrRecord *record = guest != NULL ? (guest->custody != NULL ? guest->custody : guest->intent) : NULL;
-  gint64          now = g_get_monotonic_time ();
-  guint64         before = open->moved;
-
-  if (open->role == VR_ROLE_ORIGIN && open->part->phases[VR_PHASE_FLIP] != 0)
-    see_switchover (self, open);
-  if (record == NULL || reading == NULL)
-    return;
-  open->moved = 0;
-  for (guint i = 0; i < open->part->nics->len; i++)
-    count_nic (self, open, open->part->nics->pdata[i], record, reading);
-  open->looked_us = now;
-  if (open->moved != before)
-    open->quiet = 0;
-  if (now - open->quiet_us < LOOK_MS * 900)
-    return;
-  open->quiet = open->moved == open->moved_before ? open->quiet + 1 : 0;
-  if (open->over_us == 0 || open->moved == open->moved_before || !is_counted (open, now))
-    open->moved_before = open->moved;
-  open->quiet_us = now;
-}
-
-/* What the counters said before the migration: taken when they are first read. */
-static void
-take_base (VrRelay *self, Open *open, const VrReading *reading)
-{
-  const VrGuest  *guest = vr_book_guest (self->book, open->part->uuid);
-  const VrRecord *record = guest != NULL ? (guest->custody != NULL ? guest->custody : guest->intent) : NULL;
-  g_autofree char *from = open->role == VR_ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
-
-  if (open->based || reading == NULL || record == NULL)
-    return;
-  open->based = TRUE;
-  for (guint i = 0; i < open->part->nics->len; i++)
+  if (open->role == VR_ROLE_ORIGIN && open->part->phases[VR_PHASE_FLIP] != 0 && local != NULL && local->switchover != NULL)
     {
-      const VrLedgerNic *nic = open->part->nics->pdata[i];
-      VrLedgerNic       *base = vr_ledger_nic (open->base, nic->mac);
-      const char *const *addresses = addresses_of (record, nic->mac);
-
-      if (open->role != VR_ROLE_PEER && addresses != NULL)
-        vr_tally (base, NULL, reading, addresses, open->role == VR_ROLE_ORIGIN ? tap_of (self, open->part->uuid, nic->mac) : NULL, from);
+      vr_switchover_get_counts (local->switchover, &counts);
+      vr_open_part_take_switchover (open, &counts);
     }
+  vr_open_part_count (self, open, reading);
 }
 
 static gboolean
@@ -372,7 +139,7 @@ look_again (VrRelay *self)
   gint64         now = g_get_real_time ();
   guint          pause = LOOK_MS;
   GHashTableIter iter;
-  Open          *open;
+  VrOpenPart    *open;
 
   g_clear_handle_id (&self->ledger_look, g_source_remove);
   if (g_hash_table_size (self->ledgers) == 0)
@@ -392,7 +159,7 @@ vr_relay_ledger_look (VrRelay *self)
   gint64         now = g_get_monotonic_time ();
   gboolean       based = TRUE;
   GHashTableIter iter;
-  Open          *open;
+  VrOpenPart    *open;
 
   for (guint i = 0; i < uuids->len; i++)
     find_new (self, vr_book_guest (self->book, uuids->pdata[i]));
@@ -408,14 +175,14 @@ vr_relay_ledger_look (VrRelay *self)
     {
       Course course = course_of (self, open);
 
-      take_base (self, open, base);
+      vr_open_part_take_base (self, open, base);
       look_at (self, open, reading);
-      see_phases (self, open);
+      vr_open_part_see_phases (self, open);
       if (course == IS_OVER && open->over_us == 0)
         open->over_us = now;
       if (course == CALLED_OFF || now - open->opened_us > GIVE_UP_S * G_USEC_PER_SEC)
         g_hash_table_iter_remove (&iter);
-      else if (open->over_us != 0 && is_counted (open, now))
+      else if (open->over_us != 0 && vr_open_part_is_counted (open, now))
         {
           if (is_worth_it (open))
             write_part (self, open);
@@ -430,7 +197,7 @@ vr_relay_ledger_look (VrRelay *self)
 void
 vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_us)
 {
-  Open *open = g_hash_table_lookup (self->ledgers, uuid);
+  VrOpenPart *open = g_hash_table_lookup (self->ledgers, uuid);
   g_autoptr (VrReading) reading = NULL;
 
   if (open == NULL || at_us == 0 || open->part->phases[phase] != 0)
@@ -462,7 +229,7 @@ vr_relay_ledger_record (VrRelay *self, const VrRecord *record)
     vr_relay_ledger_note (self, record->uuid, VR_PHASE_MOVED, now);
   if (record->state == VR_STATE_RUNNING && g_str_equal (record->writer, self->config->host->name))
     {
-      const Open *open = g_hash_table_lookup (self->ledgers, record->uuid);
+      const VrOpenPart *open = g_hash_table_lookup (self->ledgers, record->uuid);
 
       if (open != NULL && open->part->epoch == record->epoch)
         vr_relay_ledger_note (self, record->uuid, VR_PHASE_RUNNING, now);
@@ -473,7 +240,7 @@ void
 vr_relay_ledger_direct (VrRelay *self, const char *address)
 {
   GHashTableIter iter;
-  Open          *open;
+  VrOpenPart    *open;
 
   g_hash_table_iter_init (&iter, self->ledgers);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &open))
@@ -489,12 +256,10 @@ vr_relay_ledger_direct (VrRelay *self, const char *address)
 void
 vr_relay_ledger_switchover (VrRelay *self, const char *uuid, const VrSwitchoverCounts *counts)
 {
-  Open *open = g_hash_table_lookup (self->ledgers, uuid);
+  VrOpenPart *open = g_hash_table_lookup (self->ledgers, uuid);
 
-  if (open == NULL)
-    return;
-  g_free (open->switchover);
-  open->switchover = g_memdup2 (counts, sizeof *counts);
+  if (open != NULL)
+    vr_open_part_take_switchover (open, counts);
 }
 
 /* A part of whatever host is in the log: does that migration add up now? */
@@ -549,7 +314,7 @@ vr_relay_knows_guest (VrRelay *self, const char *guest)
 void
 vr_relay_ledger_init (VrRelay *self)
 {
-  self->ledgers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, open_free);
+  self->ledgers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) vr_open_part_free);
   self->ledgers_closed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->shelf = vr_shelf_new ();
 }
