@@ -1,77 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon/config-values.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <gio/gunixinputstream.h>
-#include <glib/gstdio.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "daemon/config-store.h"
 #include "daemon/model/address.h"
 #include "daemon/names.h"
 
-#define MAX_PSK 4096 /* bytes */
 #define MAX_IDENTITY 255
-#define MAKE_PSK "(umask 077; head -c 32 /dev/urandom | base64 > %s)"
-
-static gboolean G_GNUC_PRINTF (2, 3)
-invalid (GError **error, const char *format, ...)
-{
-  va_list args;
-  va_start (args, format);
-  g_autofree char *message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_set_error_literal (error, VR_CONFIG_ERROR, VR_CONFIG_ERROR_INVALID, message);
-  return FALSE;
-}
-
-static gboolean
-store_text (gpointer field, char *text)
-{
-  char **at = field;
-  g_free (*at);
-  *at = text;
-  return TRUE;
-}
-
-/* Takes `items`, of char *, without its free function being called for them. */
-static gboolean
-store_list (gpointer field, GPtrArray *items)
-{
-  char ***at = field;
-  g_strfreev (*at);
-  g_ptr_array_add (items, NULL);
-  *at = (char **) g_ptr_array_steal (items, NULL);
-  return TRUE;
-}
-
-/* The words of a list; (transfer full) of char *. */
-static GPtrArray *
-split_list (const char *text)
-{
-  g_auto (GStrv) parts = g_strsplit_set (text, " \t,", -1);
-  GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
-  for (guint i = 0; parts[i] != NULL; i++)
-    {
-      if (parts[i][0] != '\0')
-        g_ptr_array_add (words, g_strdup (parts[i]));
-    }
-  return words;
-}
-
-/* Appends `item`, which it takes; fails if it is there already. */
-static gboolean
-add_once (GPtrArray *items, char *item, GError **error)
-{
-  g_autofree char *owned = item;
-  if (g_ptr_array_find_with_equal_func (items, owned, g_str_equal, NULL))
-    return invalid (error, "\"%s\" stands there twice", owned);
-  g_ptr_array_add (items, g_steal_pointer (&owned));
-  return TRUE;
-}
 
 /* ---- [host] ---- */
 
@@ -87,25 +24,25 @@ gboolean
 vr_config_read_host_name (const char *text, gpointer field, GError **error)
 {
   if (!is_host_name (text))
-    return invalid (error, "\"%s\" is not a host's name: 1 to 63 letters, digits, dots, dashes and underscores", text);
-  return store_text (field, g_strdup (text));
+    return vr_config_invalid (error, "\"%s\" is not a host's name: 1 to 63 letters, digits, dots, dashes and underscores", text);
+  return vr_config_store_text (field, g_strdup (text));
 }
 
 gboolean
 vr_config_read_addresses (const char *text, gpointer field, GError **error)
 {
-  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) words = vr_config_split_list (text);
   g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < words->len; i++)
     {
       g_autoptr (GError) why = NULL;
       char *address = vr_address_canonical (g_ptr_array_index (words, i), &why);
       if (address == NULL)
-        return invalid (error, "%s", why->message);
-      if (!add_once (addresses, address, error))
+        return vr_config_invalid (error, "%s", why->message);
+      if (!vr_config_add_once (addresses, address, error))
         return FALSE;
     }
-  return store_list (field, addresses);
+  return vr_config_store_list (field, addresses);
 }
 
 /* One of them holds the other's gateway: a packet could go either way. */
@@ -119,7 +56,7 @@ overlaps (GPtrArray *networks, const char *network, GError **error)
       g_autofree char *other_gateway = g_strndup (other, strcspn (other, "/"));
       if (vr_address_is_v6 (gateway) == vr_address_is_v6 (other_gateway)
           && (vr_network_contains (other, gateway) || vr_network_contains (network, other_gateway)))
-        return !invalid (error, "%s and %s overlap", other, network);
+        return !vr_config_invalid (error, "%s and %s overlap", other, network);
     }
   return FALSE;
 }
@@ -127,7 +64,7 @@ overlaps (GPtrArray *networks, const char *network, GError **error)
 gboolean
 vr_config_read_networks (const char *text, gpointer field, GError **error)
 {
-  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) words = vr_config_split_list (text);
   g_autoptr (GPtrArray) networks = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < words->len; i++)
     {
@@ -135,7 +72,7 @@ vr_config_read_networks (const char *text, gpointer field, GError **error)
       g_autofree char *gateway = NULL;
       g_autoptr (GError) why = NULL;
       if (!vr_network_parse (word, &gateway, NULL, &why))
-        return invalid (error, "%s", why->message);
+        return vr_config_invalid (error, "%s", why->message);
 
       guint prefix = (guint) g_ascii_strtoull (strchr (word, '/') + 1, NULL, 10);
       g_autofree char *network = g_strdup_printf ("%s/%u", gateway, prefix);
@@ -143,26 +80,26 @@ vr_config_read_networks (const char *text, gpointer field, GError **error)
         return FALSE;
       g_ptr_array_add (networks, g_steal_pointer (&network));
     }
-  return store_list (field, networks);
+  return vr_config_store_list (field, networks);
 }
 
 static gboolean
 read_host_names (const char *text, gboolean all /* "*" may stand for all of them */, gpointer field, GError **error)
 {
-  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) words = vr_config_split_list (text);
   g_autoptr (GPtrArray) hosts = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < words->len; i++)
     {
       const char *word = g_ptr_array_index (words, i);
       gboolean is_all = all && g_str_equal (word, "*");
       if (is_all && words->len > 1)
-        return invalid (error, "\"*\" means all hosts: write it alone");
+        return vr_config_invalid (error, "\"*\" means all hosts: write it alone");
       if (!is_all && !is_host_name (word))
-        return invalid (error, "\"%s\" is not a host's name%s", word, all ? ", and not *" : "");
-      if (!add_once (hosts, g_strdup (word), error))
+        return vr_config_invalid (error, "\"%s\" is not a host's name%s", word, all ? ", and not *" : "");
+      if (!vr_config_add_once (hosts, g_strdup (word), error))
         return FALSE;
     }
-  return store_list (field, hosts);
+  return vr_config_store_list (field, hosts);
 }
 
 gboolean
@@ -182,7 +119,7 @@ vr_config_read_hosts (const char *text, gpointer field, GError **error)
 gboolean
 vr_config_read_trusted_networks (const char *text, gpointer field, GError **error)
 {
-  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) words = vr_config_split_list (text);
   g_autoptr (GPtrArray) networks = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < words->len; i++)
     {
@@ -193,14 +130,14 @@ vr_config_read_trusted_networks (const char *text, gpointer field, GError **erro
       g_autofree char *address = parts[0] != NULL ? vr_address_canonical (parts[0], NULL) : NULL;
       guint64 length;
       if (!is_host_name (host))
-        return invalid (error, "\"%s\" does not begin with a host's name: write it like h1:10.9.1.0/24", word);
+        return vr_config_invalid (error, "\"%s\" does not begin with a host's name: write it like h1:10.9.1.0/24", word);
       if (address == NULL || parts[1] == NULL
           || !g_ascii_string_to_unsigned (parts[1], 10, 1, vr_address_is_v6 (address) ? 128 : 32, &length, NULL))
-        return invalid (error, "\"%s\" does not end in a network: write it like h1:10.9.1.0/24 or h1:fd00:9:1::/64", word);
-      if (!add_once (networks, g_strdup_printf ("%s:%s/%u", host, address, (guint) length), error))
+        return vr_config_invalid (error, "\"%s\" does not end in a network: write it like h1:10.9.1.0/24 or h1:fd00:9:1::/64", word);
+      if (!vr_config_add_once (networks, g_strdup_printf ("%s:%s/%u", host, address, (guint) length), error))
         return FALSE;
     }
-  return store_list (field, networks);
+  return vr_config_store_list (field, networks);
 }
 
 gboolean
@@ -208,7 +145,7 @@ vr_config_read_start (const char *text, gpointer field, GError **error)
 {
   gboolean anywhere = g_str_equal (text, "anywhere");
   if (!anywhere && !g_str_equal (text, "home"))
-    return invalid (error, "\"%s\" is neither anywhere nor home", text);
+    return vr_config_invalid (error, "\"%s\" is neither anywhere nor home", text);
   *(gboolean *) field = anywhere;
   return TRUE;
 }
@@ -219,25 +156,25 @@ gboolean
 vr_config_read_interface (const char *text, gpointer field, GError **error)
 {
   if (strlen (text) >= IFNAMSIZ || strpbrk (text, "/ \t") != NULL || g_str_equal (text, ".") || g_str_equal (text, ".."))
-    return invalid (error, "\"%s\" is not the name of a network interface (1 to %d characters, no blanks, no slash)", text,
-                    IFNAMSIZ - 1);
+    return vr_config_invalid (error, "\"%s\" is not the name of a network interface (1 to %d characters, no blanks, no slash)", text,
+                              IFNAMSIZ - 1);
   if (g_str_has_prefix (text, VR_LINK_PREFIX))
-    return invalid (error, "\"%s\": names that begin with %s belong to the tunnels", text, VR_LINK_PREFIX);
-  return store_text (field, g_strdup (text));
+    return vr_config_invalid (error, "\"%s\": names that begin with %s belong to the tunnels", text, VR_LINK_PREFIX);
+  return vr_config_store_text (field, g_strdup (text));
 }
 
 gboolean
 vr_config_read_identity (const char *text, gpointer field, GError **error)
 {
   if (strlen (text) > MAX_IDENTITY)
-    return invalid (error, "is longer than %d characters", MAX_IDENTITY);
+    return vr_config_invalid (error, "is longer than %d characters", MAX_IDENTITY);
   for (const char *at = text; *at != '\0'; at = g_utf8_next_char (at))
     {
       if (!g_unichar_isprint (g_utf8_get_char (at)) || *at == '"')
-        return invalid (error, "holds a quote or a control character; write a domain name such as h1.example.net, "
-                        "or a certificate's subject such as C=CH, CN=h1");
+        return vr_config_invalid (error, "holds a quote or a control character; write a domain name such as h1.example.net, "
+                                  "or a certificate's subject such as C=CH, CN=h1");
     }
-  return store_text (field, g_strdup (text));
+  return vr_config_store_text (field, g_strdup (text));
 }
 
 /* ---- [libvirt], [log] ---- */
@@ -248,21 +185,21 @@ vr_config_read_libvirt_uri (const char *text, gpointer field, GError **error)
   g_autoptr (GUri) uri = g_uri_parse (text, G_URI_FLAGS_NONE, NULL);
   const char *scheme = uri != NULL ? g_uri_get_scheme (uri) : NULL;
   if (scheme == NULL || (!g_str_equal (scheme, "qemu") && !g_str_has_prefix (scheme, "qemu+")))
-    return invalid (error, "\"%s\" is no URI of libvirt's QEMU driver, such as qemu:///system", text);
+    return vr_config_invalid (error, "\"%s\" is no URI of libvirt's QEMU driver, such as qemu:///system", text);
 
   const char *host = g_uri_get_host (uri);
   if (host != NULL && host[0] != '\0')
-    return invalid (error, "\"%s\" names the host \"%s\": virt-relayd works with the libvirt of its own host; "
-                    "run it there too", text, host);
-  return store_text (field, g_strdup (text));
+    return vr_config_invalid (error, "\"%s\" names the host \"%s\": virt-relayd works with the libvirt of its own host; "
+                              "run it there too", text, host);
+  return vr_config_store_text (field, g_strdup (text));
 }
 
 gboolean
 vr_config_read_directory (const char *text, gpointer field, GError **error)
 {
   if (!g_path_is_absolute (text))
-    return invalid (error, "\"%s\" is not an absolute path", text);
-  return store_text (field, g_strdup (text));
+    return vr_config_invalid (error, "\"%s\" is not an absolute path", text);
+  return vr_config_store_text (field, g_strdup (text));
 }
 
 /* ---- [log] ---- */
@@ -271,7 +208,7 @@ gboolean
 vr_config_read_engine (const char *text, gpointer field, GError **error)
 {
   if (!g_str_equal (text, "file") && !g_str_equal (text, "etcd"))
-    return invalid (error, "\"%s\" is neither file nor etcd", text);
+    return vr_config_invalid (error, "\"%s\" is neither file nor etcd", text);
   *(VrEngine *) field = g_str_equal (text, "etcd") ? VR_ENGINE_ETCD : VR_ENGINE_FILE;
   return TRUE;
 }
@@ -284,18 +221,18 @@ read_endpoint (const char *text, GError **error)
   const char *scheme = uri != NULL ? g_uri_get_scheme (uri) : NULL, *host = uri != NULL ? g_uri_get_host (uri) : NULL;
   if (host == NULL || host[0] == '\0' || !(g_str_equal (scheme, "http") || g_str_equal (scheme, "https")))
     {
-      invalid (error, "\"%s\" is not the URL of an etcd member, such as https://etcd1.example.org:2379", text);
+      vr_config_invalid (error, "\"%s\" is not the URL of an etcd member, such as https://etcd1.example.org:2379", text);
       return NULL;
     }
   const char *path = g_uri_get_path (uri);
   if (!g_str_equal (path, "") && !g_str_equal (path, "/"))
     {
-      invalid (error, "\"%s\": there is no path in an etcd member's URL: remove %s", text, path);
+      vr_config_invalid (error, "\"%s\": there is no path in an etcd member's URL: remove %s", text, path);
       return NULL;
     }
   if (g_uri_get_userinfo (uri) != NULL || g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL)
     {
-      invalid (error, "\"%s\": a URL of an etcd member is scheme, host and port; user and password-file are keys of their own", text);
+      vr_config_invalid (error, "\"%s\": a URL of an etcd member is scheme, host and port; user and password-file are keys of their own", text);
       return NULL;
     }
   int port = g_uri_get_port (uri) > 0 ? g_uri_get_port (uri) : 2379;
@@ -305,7 +242,7 @@ read_endpoint (const char *text, GError **error)
 gboolean
 vr_config_read_endpoints (const char *text, gpointer field, GError **error)
 {
-  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) words = vr_config_split_list (text);
   g_autoptr (GPtrArray) urls = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < words->len; i++)
     {
@@ -313,12 +250,12 @@ vr_config_read_endpoints (const char *text, gpointer field, GError **error)
       if (url == NULL)
         return FALSE;
       if (g_ptr_array_find_with_equal_func (urls, url, g_str_equal, NULL))
-        return invalid (error, "%s is given twice", url);
+        return vr_config_invalid (error, "%s is given twice", url);
       if (i > 0 && g_str_has_prefix (url, "https:") != g_str_has_prefix (urls->pdata[0], "https:"))
-        return invalid (error, "some are http and some are https: one of them would be the weak one");
+        return vr_config_invalid (error, "some are http and some are https: one of them would be the weak one");
       g_ptr_array_add (urls, g_steal_pointer (&url));
     }
-  return store_list (field, urls);
+  return vr_config_store_list (field, urls);
 }
 
 gboolean
@@ -327,9 +264,9 @@ vr_config_read_prefix (const char *text, gpointer field, GError **error)
   gsize len = strlen (text);
   if (text[0] != '/' || len < 2 || len > 200 || text[len - 1] == '/' || strstr (text, "//") != NULL
       || strspn (text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "/._-") != len)
-    return invalid (error, "\"%s\" is not a prefix for keys, such as " VR_ETCD_PREFIX ": it begins with \"/\", does not end with one, and "
-                           "has letters, digits, \".\", \"_\" and \"-\" between them", text);
-  return store_text (field, g_strdup (text));
+    return vr_config_invalid (error, "\"%s\" is not a prefix for keys, such as " VR_ETCD_PREFIX ": it begins with \"/\", does not end with one, and "
+                                     "has letters, digits, \".\", \"_\" and \"-\" between them", text);
+  return vr_config_store_text (field, g_strdup (text));
 }
 
 gboolean
@@ -338,9 +275,9 @@ vr_config_read_user (const char *text, gpointer field, GError **error)
   for (const char *p = text; *p != '\0'; p++)
     {
       if (!g_ascii_isgraph (*p))
-        return invalid (error, "\"%s\" is not the name of an etcd user: no blanks, and nothing that is not ASCII", text);
+        return vr_config_invalid (error, "\"%s\" is not the name of an etcd user: no blanks, and nothing that is not ASCII", text);
     }
-  return store_text (field, g_strdup (text));
+  return vr_config_store_text (field, g_strdup (text));
 }
 
 gboolean
@@ -349,7 +286,7 @@ vr_config_read_days (const char *text, gpointer field, GError **error)
   g_autofree char *number = g_strndup (text, strlen (text) - 1);
   guint64 days = 0;
   if (!g_str_has_suffix (text, "d") || !g_ascii_string_to_unsigned (number, 10, 1, VR_CONFIG_MAX_DAYS, &days, NULL))
-    return invalid (error, "\"%s\" is not a number of days from 1d to %dd", text, VR_CONFIG_MAX_DAYS);
+    return vr_config_invalid (error, "\"%s\" is not a number of days from 1d to %dd", text, VR_CONFIG_MAX_DAYS);
   *(guint *) field = (guint) days * 24 * 3600;
   return TRUE;
 }
@@ -364,82 +301,8 @@ vr_config_read_auth (const char *text, gpointer field, GError **error)
   else if (g_str_equal (text, "certificate"))
     *(VrAuth *) field = VR_AUTH_CERTIFICATE;
   else
-    return invalid (error, "\"%s\" is neither psk nor certificate", text);
+    return vr_config_invalid (error, "\"%s\" is neither psk nor certificate", text);
   return TRUE;
-}
-
-/* What is looked at is the file that was opened, not whatever bears its name a moment later. */
-static gboolean
-check_open_file (int fd, const char *path, gboolean secret, GError **error)
-{
-  struct stat info;
-  if (fstat (fd, &info) < 0)
-    return invalid (error, "cannot look at %s: %s", path, g_strerror (errno));
-  if (!S_ISREG (info.st_mode))
-    return invalid (error, "%s is not a file", path);
-  if (secret && info.st_uid != 0 && info.st_uid != geteuid ())
-    return invalid (error, "%s holds a secret and belongs to user %u: chown root %s", path, info.st_uid, path);
-  if (secret && (info.st_mode & 077) != 0)
-    return invalid (error, "%s holds a secret and others may read or write it (mode %04o): chmod 600 %s", path,
-                    info.st_mode & 07777, path);
-  return TRUE;
-}
-
-/* (transfer full), or NULL with an error. */
-static GInputStream *
-open_file (const char *path, gboolean secret, GError **error)
-{
-  if (!g_path_is_absolute (path))
-    {
-      invalid (error, "\"%s\" is not an absolute path", path);
-      return NULL;
-    }
-
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO must not hold us up */
-  if (fd < 0)
-    {
-      invalid (error, "cannot read %s: %s", path, g_strerror (errno));
-      return NULL;
-    }
-  g_autoptr (GInputStream) stream = g_unix_input_stream_new (fd, TRUE);
-  return check_open_file (fd, path, secret, error) ? g_steal_pointer (&stream) : NULL;
-}
-
-gboolean
-vr_config_read_psk_file (const char *text, gpointer field, GError **error)
-{
-  g_autoptr (GInputStream) stream = open_file (text, TRUE, error);
-  if (stream == NULL)
-    return FALSE;
-
-  char buffer[MAX_PSK + 2]; /* the newline may come on top, and one byte more shows that there is too much */
-  gsize len = 0;
-  g_autoptr (GError) why = NULL;
-  if (!g_input_stream_read_all (stream, buffer, sizeof buffer, &len, NULL, &why))
-    return invalid (error, "cannot read %s: %s", text, why->message);
-  if (len > 0 && buffer[len - 1] == '\n')
-    len--;
-  if (len > MAX_PSK)
-    return invalid (error, "%s holds more than %d bytes: that is no shared secret", text, MAX_PSK);
-  if (len == 0)
-    return invalid (error, "%s is empty: make a secret with " MAKE_PSK " and copy it to every host", text, text);
-  if (memchr (buffer, '\0', len) != NULL)
-    return invalid (error, "%s holds a NUL byte: write the secret as text, as " MAKE_PSK " does", text, text);
-  return store_text (field, g_strndup (buffer, len));
-}
-
-gboolean
-vr_config_read_public_file (const char *text, gpointer field, GError **error)
-{
-  g_autoptr (GInputStream) stream = open_file (text, FALSE, error);
-  return stream != NULL && store_text (field, g_strdup (text));
-}
-
-gboolean
-vr_config_read_private_file (const char *text, gpointer field, GError **error)
-{
-  g_autoptr (GInputStream) stream = open_file (text, TRUE, error);
-  return stream != NULL && store_text (field, g_strdup (text));
 }
 
 gboolean
@@ -447,8 +310,8 @@ vr_config_read_vici_socket (const char *text, gpointer field, GError **error)
 {
   const char *path = g_str_has_prefix (text, "unix://") ? text + strlen ("unix://") : text;
   if (!g_path_is_absolute (path))
-    return invalid (error, "\"%s\" is not the path of a socket, such as /run/charon.vici", text);
-  return store_text (field, g_strconcat ("unix://", path, NULL));
+    return vr_config_invalid (error, "\"%s\" is not the path of a socket, such as /run/charon.vici", text);
+  return vr_config_store_text (field, g_strconcat ("unix://", path, NULL));
 }
 
 /* An absolute path, or ADDRESS:PORT with an IPv6 address in brackets. */
@@ -459,24 +322,24 @@ vr_config_read_listen (const char *text, gpointer field, GError **error)
   gboolean bracketed = text[0] == '[' && colon != NULL && colon > text + 1 && colon[-1] == ']';
   g_autofree char *address = colon == NULL ? NULL : bracketed ? g_strndup (text + 1, colon - text - 2) : g_strndup (text, colon - text);
   if (g_path_is_absolute (text))
-    return store_text (field, g_strdup (text));
+    return vr_config_store_text (field, g_strdup (text));
   if (address == NULL || !g_ascii_string_to_unsigned (colon + 1, 10, 1, G_MAXUINT16, NULL, NULL) || (strchr (address, ':') != NULL) != bracketed
       || !g_hostname_is_ip_address (address))
-    return invalid (error, "\"%s\" is neither the path of a socket nor ADDRESS:PORT, such as 127.0.0.1:9732 or [::1]:9732", text);
-  return store_text (field, g_strdup (text));
+    return vr_config_invalid (error, "\"%s\" is neither the path of a socket nor ADDRESS:PORT, such as 127.0.0.1:9732 or [::1]:9732", text);
+  return vr_config_store_text (field, g_strdup (text));
 }
 
 static gboolean
 check_proposal (const char *proposal, gboolean esp, GError **error)
 {
   if (strspn (proposal, G_CSET_a_2_z G_CSET_DIGITS "-_") != strlen (proposal))
-    return invalid (error, "\"%s\" is no proposal in strongSwan's notation, such as aes256gcm16-prfsha384-ecp384", proposal);
+    return vr_config_invalid (error, "\"%s\" is no proposal in strongSwan's notation, such as aes256gcm16-prfsha384-ecp384", proposal);
 
   g_auto (GStrv) algorithms = g_strsplit (proposal, "-", -1);
   for (guint i = 0; esp && algorithms[i] != NULL; i++)
     {
       if (g_str_equal (algorithms[i], "null") || strstr (algorithms[i], "gmac") != NULL)
-        return invalid (error, "\"%s\" would send guests' packets in clear", proposal);
+        return vr_config_invalid (error, "\"%s\" would send guests' packets in clear", proposal);
     }
   return TRUE;
 }
@@ -484,14 +347,14 @@ check_proposal (const char *proposal, gboolean esp, GError **error)
 static gboolean
 read_proposals (const char *text, gboolean esp, gpointer field, GError **error)
 {
-  g_autoptr (GPtrArray) words = split_list (text);
+  g_autoptr (GPtrArray) words = vr_config_split_list (text);
   for (guint i = 0; i < words->len; i++)
     {
       if (!check_proposal (g_ptr_array_index (words, i), esp, error))
         return FALSE;
     }
   g_ptr_array_add (words, NULL);
-  return store_text (field, g_strjoinv (",", (char **) words->pdata));
+  return vr_config_store_text (field, g_strjoinv (",", (char **) words->pdata));
 }
 
 gboolean
@@ -511,7 +374,7 @@ read_number (const char *text, const char *of_what, guint min, guint max, gpoint
 {
   guint64 number;
   if (!g_ascii_string_to_unsigned (text, 10, min, max, &number, NULL))
-    return invalid (error, "\"%s\" is not a number of %s from %u to %u", text, of_what, min, max);
+    return vr_config_invalid (error, "\"%s\" is not a number of %s from %u to %u", text, of_what, min, max);
   *(guint *) field = (guint) number;
   return TRUE;
 }
@@ -528,7 +391,7 @@ vr_config_read_flag (const char *text, gpointer field, GError **error)
   gboolean yes = g_str_equal (text, "yes");
 
   if (!yes && !g_str_equal (text, "no"))
-    return invalid (error, "\"%s\" is neither yes nor no", text);
+    return vr_config_invalid (error, "\"%s\" is neither yes nor no", text);
   *(gboolean *) field = yes;
   return TRUE;
 }
@@ -564,7 +427,7 @@ vr_config_read_direct (const char *text, gpointer field, GError **error)
         *(VrDirect *) field = i;
         return TRUE;
       }
-  return invalid (error, "\"%s\" is none of build, existing and never", text);
+  return vr_config_invalid (error, "\"%s\" is none of build, existing and never", text);
 }
 
 gboolean
