@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/client.h"
 
@@ -24,19 +25,24 @@ print_usage (FILE *out)
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     {
       g_autofree char *call = g_strjoin (" ", commands[i]->name, commands[i]->operands, NULL);
-      fprintf (out, "  %-12s %s\n", call, commands[i]->summary);
+      gboolean fits = strlen (call) <= 12;
+      fprintf (out, "  %-12s%s%*s%s\n", call, fits ? "" : "\n", fits ? 1 : 15, "", commands[i]->summary);
     }
   fprintf (out, "\n  --help, --version; virt-relay COMMAND --help: the command's options. virt-relay(1) is the manual.\n");
 }
 
-static int G_GNUC_PRINTF (1, 2)
-usage_error (const char *format, ...)
+/* command: whose help has more; NULL: virt-relay's own */
+static int G_GNUC_PRINTF (2, 3)
+usage_error (const VrCommand *command, const char *format, ...)
 {
   va_list args;
   va_start (args, format);
   g_autofree char *message = g_strdup_vprintf (format, args);
   va_end (args);
-  fprintf (stderr, "virt-relay: %s; virt-relay --help says how to call it\n", message);
+  if (command != NULL)
+    fprintf (stderr, "virt-relay %s: %s; virt-relay %s --help says how to call it\n", command->name, message, command->name);
+  else
+    fprintf (stderr, "virt-relay: %s; virt-relay --help says how to call it\n", message);
   return VR_EXIT_USAGE;
 }
 
@@ -87,15 +93,18 @@ run_command (const VrCommand *command, int argc, char **argv)
   if (command->options != NULL)
     g_option_context_add_main_entries (context, command->options, NULL);
   if (!g_option_context_parse (context, &argc, &argv, &error))
-    return usage_error ("%s", error->message);
+    {
+      error->message[0] = g_ascii_tolower (error->message[0]); /* GLib's begin with a capital letter */
+      return usage_error (command, "%s", error->message);
+    }
   if ((guint) argc - 1 > command->max_operands)
-    return usage_error ("%s: \"%s\" is one argument too many", command->name, argv[1 + command->max_operands]);
+    return usage_error (command, "\"%s\" is one argument too many", argv[1 + command->max_operands]);
   if ((guint) argc - 1 < command->min_operands)
-    return usage_error ("%s: %s is missing", command->name, command->operands);
+    return usage_error (command, "%s is missing", command->operands);
   for (int i = 1; i < argc; i++)
     {
       if (!g_utf8_validate (argv[i], -1, NULL))
-        return usage_error ("%s: argument %d is not UTF-8", command->name, i);
+        return usage_error (command, "argument %d is not UTF-8", i);
     }
 
   call.operands = (const char *const *) argv + 1;
@@ -105,7 +114,7 @@ run_command (const VrCommand *command, int argc, char **argv)
   gboolean ok = (call.service != NULL || command->alone) && command->run (&call, &error);
   g_clear_object (&call.service);
   if (g_error_matches (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED))
-    return usage_error ("%s", error->message);
+    return usage_error (command, "%s", error->message);
   return finish (ok, error);
 }
 
@@ -117,6 +126,11 @@ vr_cli_main (int argc, char **argv)
     {
       print_usage (stderr);
       return VR_EXIT_USAGE;
+    }
+  if (argc > 2 && g_str_equal (word, "help") && find_command (argv[2]) != NULL)
+    {
+      char *help[] = { argv[2], (char *) "--help", NULL };
+      return run_command (find_command (argv[2]), 2, help);
     }
   if (g_str_equal (word, "--help") || g_str_equal (word, "-h") || g_str_equal (word, "help"))
     {
@@ -131,8 +145,8 @@ vr_cli_main (int argc, char **argv)
 
   const VrCommand *command = find_command (word);
   if (command == NULL && word[0] == '-')
-    return usage_error ("unknown option %s (a command's options come after it)", word);
+    return usage_error (NULL, "unknown option %s (a command's options come after it)", word);
   if (command == NULL)
-    return usage_error ("unknown command \"%s\"", word);
+    return usage_error (NULL, "unknown command \"%s\"", word);
   return run_command (command, argc - 1, argv + 1);
 }

@@ -101,7 +101,7 @@ run (const VrCall *call, GError **error)
   const char *guest = call->operands[0], *host = guest != NULL ? call->operands[1] : NULL;
   if (before ? host == NULL : guest != NULL)
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "doctor: GUEST and HOST go with --before, and only with it");
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "GUEST and HOST go with --before, and only with it");
       return FALSE;
     }
 

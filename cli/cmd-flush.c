@@ -33,7 +33,7 @@ confirm (GError **error)
     return TRUE;
   if (!isatty (STDIN_FILENO))
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "flush: nobody can be asked here: say --yes");
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "nobody can be asked here: say --yes");
       return FALSE;
     }
   printf ("This takes virt-relay's routes, rules, filter and tunnels out of this host, and ends virt-relayd if it runs. Guests that are away from\n"

@@ -20,7 +20,7 @@ parse_newest (const char *option, const char *value, gpointer data, GError **err
   guint64 number;
   if (!g_ascii_string_to_unsigned (value, 10, 1, G_MAXUINT32, &number, NULL))
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "log: \"%s\" is not a number of records", value);
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "\"%s\" is not a number of records", value);
       return FALSE;
     }
   newest = (guint) number;
@@ -246,7 +246,7 @@ run (const VrCall *call, GError **error)
     return run_daemon (call, "--import-log", error);
   if (file != NULL)
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "log: \"%s\" is one argument too many", file);
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "\"%s\" is one argument too many", file);
       return FALSE;
     }
   if (call->service != NULL)

@@ -15,7 +15,7 @@ parse_newest (const char *option, const char *value, gpointer data, GError **err
   guint64 number;
   if (!g_ascii_string_to_unsigned (value, 10, 1, G_MAXUINT32, &number, NULL))
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "migrations: \"%s\" is not a number of migrations", value);
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "\"%s\" is not a number of migrations", value);
       return FALSE;
     }
   newest = (guint) number;

@@ -80,7 +80,7 @@ static void
 test_flush_unasked (World *world, gconstpointer data)
 {
   serve (world);
-  assert_fails (world, "flush", VR_EXIT_USAGE, "virt-relay: flush: nobody can be asked here: say --yes; virt-relay --help says how to call it\n");
+  assert_fails (world, "flush", VR_EXIT_USAGE, "virt-relay flush: nobody can be asked here: say --yes; virt-relay flush --help says how to call it\n");
   g_assert_false (world->flushed);
 }
 
