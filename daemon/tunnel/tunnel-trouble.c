@@ -12,7 +12,9 @@
 #define SECRET "authentication failed: is the secret in psk-file the same on both hosts?"
 #define CERTIFICATE "authentication failed: is the certificate valid, is the identity in it, and is it signed by the other host's ca?"
 #define PROPOSALS "no algorithms in common: proposals and esp-proposals of both hosts must have one in common that both charons know"
-#define PROPOSALS_THERE PROPOSALS ", and the kernel there must take the tunnel" LOG
+/* charon says the same when it has no connection for who asks: only its own log, over there, tells these apart */
+#define PROPOSALS_THERE "charon there refuses: is virt-relayd running there and ready (virt-relay status)? If so, " PROPOSALS \
+                        ", and the kernel there must take the tunnel" LOG
 #define ALGORITHMS "charon lacks an algorithm: is each of proposals and esp-proposals one that charon has a plugin for? (swanctl --list-algs)"
 #define KERNEL "the kernel does not take the tunnel: are esp4, esp6 and xfrm_interface there? (modprobe -a esp4 esp6 xfrm_interface)"
 #define OTHER "another connection of strongSwan's answers in our place: does one have the same addresses or identities? (swanctl --list-conns)"

@@ -227,7 +227,7 @@ test_words (void)
   assert_text (VR_FSM_NO_ANSWER, "error writing to socket: Network is unreachable", "no answer from h3*is there a route*unreachable*");
   assert_text (VR_FSM_REFUSED, "establishing IKE_SA failed, peer not responding", "no answer from h3*is charon running there*");
   assert_text (VR_FSM_REFUSED, "received AUTHENTICATION_FAILED notify error", "*h3*authentication failed: *AUTHENTICATION_FAILED*");
-  assert_text (VR_FSM_REFUSED, "received NO_PROPOSAL_CHOSEN notify error", "*h3*no algorithms in common*");
+  assert_text (VR_FSM_REFUSED, "received NO_PROPOSAL_CHOSEN notify error", "*h3*is virt-relayd running there*no algorithms in common*");
   assert_text (VR_FSM_REFUSED, NULL, "*h3*journalctl*");
   assert_text (VR_FSM_NOT_LOADABLE, NULL, "*h3*no such cipher*");
   assert_text (VR_FSM_WRONG, NULL, "*h3*10.0.0.0/8*");
