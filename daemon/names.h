@@ -35,6 +35,7 @@
 
 /* The kernel: what carries one of these is ours, nothing else is touched. */
 #define VR_LINK_PREFIX "vr-"       /* tunnel interfaces: vr-PEER, alias = the peer's full name */
+#define VR_LINK_GROUP 118          /* the link group that they are in: a vr- interface of somebody else's is not */
 #define VR_HOLD_LINK "vr-+hold"    /* where packets wait while a path changes; "+": no host has such a name */
 #define VR_ROUTE_PROTOCOL 118      /* RTA protocol of our routes, rules and neighbours */
 #define VR_TABLE_GUESTS 30321      /* one route for each guest address that is here or relayed */

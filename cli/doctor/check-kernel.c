@@ -133,6 +133,31 @@ vr_check_filters (const VrPatient *patient, GPtrArray *findings)
     vr_found (findings, "rp_filter", VR_CHECK_OK, NULL, "no tunnel's reverse path filter is strict (%u looked at)", n);
 }
 
+/* ---- interfaces ---- */
+
+/* The filter, and nftables' wildcards with it, take every vr-… for a tunnel. */
+void
+vr_check_interfaces (const VrPatient *patient, GPtrArray *findings)
+{
+  g_auto (GStrv) names = vr_patient_list (patient, "/sys/class/net");
+  guint before = findings->len, n = 0;
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/sys/class/net/%s/netdev_group", names[i]);
+      g_autofree char *group = NULL;
+      if (!g_str_has_prefix (names[i], VR_LINK_PREFIX) || g_str_equal (names[i], VR_HOLD_LINK) || (group = vr_patient_read (patient, path)) == NULL)
+        continue;
+      n++;
+      if (atoi (group) == VR_LINK_GROUP)
+        continue;
+      g_autofree char *cure = g_strdup_printf ("ip link set %s down name NAME (and in the configuration that makes it)", names[i]);
+      vr_found (findings, "interfaces", VR_CHECK_FAILURE, cure,
+                "%s is not virt-relay's, but virt-relay's filter takes all " VR_LINK_PREFIX "… for tunnels and drops what comes by it", names[i]);
+    }
+  if (findings->len == before)
+    vr_found (findings, "interfaces", VR_CHECK_OK, NULL, "the interfaces called " VR_LINK_PREFIX "… are virt-relay's (%u looked at)", n);
+}
+
 /* ---- the switchover ---- */
 
 void

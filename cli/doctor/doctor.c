@@ -3,8 +3,8 @@
 
 /* In the order in which they are shown: what the others rest on comes first. */
 static const VrCheck checks[] = {
-  vr_check_daemon, vr_check_kernel,  vr_check_forwarding, vr_check_filters, vr_check_firewall, vr_check_libvirt, vr_check_hook, vr_check_switchover,
-  vr_check_taps,   vr_check_charon,  vr_check_secrets,    vr_check_tunnels, vr_check_mtu,      vr_check_log,     vr_check_clocks,
+  vr_check_daemon, vr_check_kernel,  vr_check_forwarding, vr_check_filters, vr_check_interfaces, vr_check_firewall, vr_check_libvirt, vr_check_hook,
+  vr_check_switchover, vr_check_taps, vr_check_charon, vr_check_secrets, vr_check_tunnels, vr_check_mtu, vr_check_log, vr_check_clocks,
 };
 
 const char *

@@ -50,6 +50,7 @@ void vr_check_daemon (const VrPatient *patient, GPtrArray *findings);
 void vr_check_kernel (const VrPatient *patient, GPtrArray *findings);
 void vr_check_forwarding (const VrPatient *patient, GPtrArray *findings);
 void vr_check_filters (const VrPatient *patient, GPtrArray *findings);   /* rp_filter */
+void vr_check_interfaces (const VrPatient *patient, GPtrArray *findings);
 void vr_check_firewall (const VrPatient *patient, GPtrArray *findings);
 void vr_check_libvirt (const VrPatient *patient, GPtrArray *findings);
 void vr_check_hook (const VrPatient *patient, GPtrArray *findings);

@@ -419,7 +419,7 @@ vr_kernel_our_links (VrKernel *kernel)
     {
       const VrLink *link = links->pdata[i];
 
-      if (g_str_has_prefix (link->name, VR_LINK_PREFIX))
+      if (vr_link_is_ours (link))
         g_ptr_array_add (names, g_strdup (link->name));
     }
   return names;

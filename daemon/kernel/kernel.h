@@ -95,6 +95,6 @@ gboolean vr_kernel_ensure_xfrm (VrKernel *kernel, const char *name, guint32 if_i
                                  GError **error);
 gboolean vr_kernel_remove_link (VrKernel *kernel, const char *name,
                                 GError **error);   /* vr- names only; none there: TRUE */
-GPtrArray *vr_kernel_our_links (VrKernel *kernel); /* names of the vr- interfaces that are there */
+GPtrArray *vr_kernel_our_links (VrKernel *kernel); /* names of the tunnels' interfaces that are there */
 
 G_END_DECLS

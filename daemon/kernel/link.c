@@ -6,6 +6,8 @@
  */
 #include "link.h"
 
+#include "daemon/names.h"
+
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -91,12 +93,12 @@ static VrLink *
 link_from_message (const struct nlmsghdr *nlh)
 {
   const struct ifinfomsg *header = mnl_nlmsg_get_payload (nlh);
-  const struct nlattr    *tb[IFLA_IFALIAS + 1];
+  const struct nlattr    *tb[IFLA_GROUP + 1];
   VrLink                 *link;
 
   if (mnl_nlmsg_get_payload_len (nlh) < sizeof *header || header->ifi_family != AF_UNSPEC)
     return NULL;
-  vr_attributes (nlh, sizeof *header, tb, IFLA_IFALIAS);
+  vr_attributes (nlh, sizeof *header, tb, IFLA_GROUP);
   if (tb[IFLA_IFNAME] == NULL || mnl_attr_validate (tb[IFLA_IFNAME], MNL_TYPE_NUL_STRING) < 0)
     return NULL;
 
@@ -108,6 +110,7 @@ link_from_message (const struct nlmsghdr *nlh)
   link->master = tb[IFLA_MASTER] != NULL ? (int) mnl_attr_get_u32 (tb[IFLA_MASTER]) : 0;
   link->mtu = tb[IFLA_MTU] != NULL ? mnl_attr_get_u32 (tb[IFLA_MTU]) : 0;
   link->queue = tb[IFLA_TXQLEN] != NULL ? mnl_attr_get_u32 (tb[IFLA_TXQLEN]) : 0;
+  link->group = tb[IFLA_GROUP] != NULL ? mnl_attr_get_u32 (tb[IFLA_GROUP]) : 0;
   link->up = (header->ifi_flags & IFF_UP) != 0;
   read_info (link, tb[IFLA_LINKINFO]);
   return link;
@@ -129,7 +132,7 @@ same (const VrLink *a, const VrLink *b)
 {
   return g_str_equal (a->name, b->name) && g_strcmp0 (a->mac, b->mac) == 0 && g_strcmp0 (a->kind, b->kind) == 0
          && g_strcmp0 (a->alias, b->alias) == 0 && a->master == b->master && a->if_id == b->if_id && a->mtu == b->mtu
-         && a->up == b->up;
+         && a->group == b->group && a->up == b->up;
 }
 
 static void
@@ -255,6 +258,12 @@ vr_taps_read (VrRtnl *rtnl, GError **error)
 }
 
 /* ---- asking ---- */
+
+gboolean
+vr_link_is_ours (const VrLink *link)
+{
+  return g_str_has_prefix (link->name, VR_LINK_PREFIX) && link->group == VR_LINK_GROUP;
+}
 
 const VrLink *
 vr_links_by_name (const VrLinks *links, const char *name)

@@ -16,6 +16,7 @@ typedef struct {
   int      master; /* index of the bridge that it is a port of, or 0 */
   guint32  if_id;  /* of an XFRM interface, else 0 */
   guint32  mtu;    /* bytes */
+  guint32  group;  /* of links, as in "ip link show group"; 0: default */
   guint32  queue;  /* length of its transmit queue, packets */
   gboolean up;     /* administratively */
 } VrLink;
@@ -33,6 +34,7 @@ gboolean      vr_links_read_addresses (VrLinks *links, VrRtnl *rtnl, GError **er
  */
 char         *vr_links_take (VrLinks *links, const struct nlmsghdr *nlh);
 
+gboolean      vr_link_is_ours (const VrLink *link); /* a tunnel's interface that virt-relay made: by its tags, name and group */
 const VrLink *vr_links_by_name (const VrLinks *links, const char *name); /* NULL: no such link */
 const VrLink *vr_links_by_index (const VrLinks *links, int index);
 GPtrArray    *vr_links_all (const VrLinks *links); /* (transfer container) of const VrLink, by name */

@@ -40,6 +40,7 @@ create_request (const char *name, guint32 if_id)
   struct nlmsghdr *nlh = request->nlh;
   struct nlattr   *info, *data;
 
+  mnl_attr_put_u32 (nlh, IFLA_GROUP, VR_LINK_GROUP);
   info = mnl_attr_nest_start (nlh, IFLA_LINKINFO);
   mnl_attr_put_strz (nlh, IFLA_INFO_KIND, "xfrm");
   data = mnl_attr_nest_start (nlh, IFLA_INFO_DATA);
@@ -59,6 +60,7 @@ set_request (const char *name, const char *alias, guint32 mtu)
 
   mnl_attr_put_strz (nlh, IFLA_IFALIAS, alias);
   mnl_attr_put_u32 (nlh, IFLA_MTU, mtu);
+  mnl_attr_put_u32 (nlh, IFLA_GROUP, VR_LINK_GROUP);
   spec = mnl_attr_nest_start (nlh, IFLA_AF_SPEC);
   inet6 = mnl_attr_nest_start (nlh, AF_INET6);
   mnl_attr_put_u8 (nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
@@ -132,6 +134,18 @@ check_name (const char *name, GError **error)
   return FALSE;
 }
 
+/* FALSE: it is there, and somebody else's. One that lost our group, but does what a tunnel's has to do, is still ours. */
+static gboolean
+check_owner (const VrLink *link, guint32 if_id, GError **error)
+{
+  if (link == NULL || vr_link_is_ours (link) || (if_id != 0 && link->if_id == if_id))
+    return TRUE;
+  g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK,
+               "an interface %s is there that virt-relay did not make; give it a name that does not begin with %s: "
+               "ip link set %s down name NAME", link->name, VR_LINK_PREFIX, link->name);
+  return FALSE;
+}
+
 gboolean
 vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, const char *alias, guint32 mtu,
                 gboolean *made, GError **error)
@@ -142,7 +156,7 @@ vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, c
 
   if (made != NULL)
     *made = FALSE;
-  if (!check_name (name, error))
+  if (!check_name (name, error) || !check_owner (link, if_id, error))
     return FALSE;
   if (strlen (alias) >= IFALIASZ)
     {
@@ -150,7 +164,7 @@ vr_xfrm_ensure (VrRtnl *rtnl, VrLinks *links, const char *name, guint32 if_id, c
                    IFALIASZ - 1);
       return FALSE;
     }
-  if (link != NULL && link->if_id == if_id && link->up && link->mtu == mtu && g_strcmp0 (link->alias, alias) == 0
+  if (link != NULL && link->if_id == if_id && vr_link_is_ours (link) && link->up && link->mtu == mtu && g_strcmp0 (link->alias, alias) == 0
       && vr_links_is_numbered (links, link->index))
     return TRUE;
   if (link != NULL && link->if_id != if_id)
@@ -186,7 +200,7 @@ vr_link_remove (VrRtnl *rtnl, VrLinks *links, const char *name, GError **error)
   VrTrouble             trouble = { NULL, 0 };
   VrRequest            *request;
 
-  if (!check_name (name, error))
+  if (!check_name (name, error) || !check_owner (vr_links_by_name (links, name), 0, error))
     return FALSE;
   request = link_request (RTM_DELLINK, 0, name, 0, g_strdup_printf ("- interface %s", name));
   request->harmless = ENODEV;

@@ -140,7 +140,7 @@ make_link (VrTunnels *self, const VrTunnel *tunnel, GError **error)
                 tunnel->dev, vxlan_id (own->name, tunnel->peer), local, remote))
     return FALSE;
   if (accept_frames (tunnel->dev, error) && command (error, "ip address add 192.0.0.8/32 scope host dev %s", tunnel->dev)
-      && command (error, "ip link set %s addrgenmode none arp off alias %s up", tunnel->dev, tunnel->peer))
+      && command (error, "ip link set %s addrgenmode none arp off group 118 alias %s up", tunnel->dev, tunnel->peer))
     return TRUE;
   command (NULL, "ip link delete %s", tunnel->dev);
   return FALSE;

@@ -61,7 +61,7 @@ make_links (void)
 {
   sh ("ip link add br0 address 02:00:00:00:01:01 type bridge && ip link set br0 up && "
       "ip link add tap0 type veth peer name guest0 && ip link set tap0 master br0 up && ip link set guest0 up && "
-      "ip link add vr-h1 type veth peer name far1 && ip link set vr-h1 up && ip link set far1 up");
+      "ip link add vr-h1 group 118 type veth peer name far1 && ip link set vr-h1 up && ip link set far1 up");
 }
 
 /* A listener to all that an apply could cause. */
@@ -442,17 +442,24 @@ test_remove_link (void)
   g_autoptr (GPtrArray) before = NULL, after = NULL;
 
   make_links ();
+  sh ("ip link add vr-lan type bridge");
   kernel = new_kernel ();
   before = vr_kernel_our_links (kernel);
   g_assert_cmpuint (before->len, ==, 1);
   g_assert_cmpstr (before->pdata[0], ==, "vr-h1");
   g_assert_false (vr_kernel_remove_link (kernel, "br0", &error));
   g_assert_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK);
+  g_clear_error (&error);
+  g_assert_false (vr_kernel_remove_link (kernel, "vr-lan", &error));
+  g_assert_nonnull (strstr (error->message, "an interface vr-lan is there that virt-relay did not make"));
+  g_clear_error (&error);
+  g_assert_false (vr_kernel_ensure_xfrm (kernel, "vr-lan", 1, "lan", 1400, &error));
+  g_assert_nonnull (strstr (error->message, "an interface vr-lan is there that virt-relay did not make"));
   g_assert_true (vr_kernel_remove_link (kernel, "vr-h1", NULL));
   g_assert_true (vr_kernel_remove_link (kernel, "vr-h1", NULL));
   after = vr_kernel_our_links (kernel);
   g_assert_cmpuint (after->len, ==, 0);
-  sh ("ip link show br0");
+  sh ("ip link show br0 && ip link show vr-lan");
 }
 
 int

@@ -89,7 +89,7 @@ test_other_id (void)
 
   if (lacking ())
     return;
-  sh ("ip link add vr-h3 type xfrm if_id 5");
+  sh ("ip link add vr-h3 group 118 type xfrm if_id 5");
   settle ();
   ensure (kernel, "vr-h3", 0x76123456, "h3");
   line = sh_out ("ip -d link show vr-h3");

@@ -117,6 +117,9 @@ set_up_files (World *world)
   put (world, "/proc/sys/net/ipv6/conf/all/forwarding", "1\n");
   put (world, "/proc/sys/net/ipv4/conf/all/rp_filter", "1\n");
   put (world, "/proc/sys/net/ipv4/conf/vr-h2/rp_filter", "2\n");
+  put (world, "/sys/class/net/vr-h2/netdev_group", "118\n");
+  put (world, "/sys/class/net/vr-+hold/netdev_group", "0\n");
+  put (world, "/sys/class/net/br0/netdev_group", "0\n");
   put (world, "/sys/class/net/vnet0/tun_flags", "0x5002\n");
   put (world, "/sys/class/net/vnet0/tx_queue_len", "1000\n");
   put (world, "/etc/libvirt/hooks/qemu.d/virt-relay", "#!");

@@ -28,7 +28,7 @@ test_healthy (World *world, gconstpointer data)
   assert_healthy (world);
   for (guint i = 0; i < findings->len; i++)
     g_hash_table_add (named, (gpointer) ((VrFinding *) findings->pdata[i])->check);
-  g_assert_cmpuint (g_hash_table_size (named), ==, 15); /* each check says something */
+  g_assert_cmpuint (g_hash_table_size (named), ==, 16); /* each check says something */
   g_assert_cmpint (vr_doctor_worst (findings), ==, VR_CHECK_OK);
 }
 
@@ -102,6 +102,13 @@ test_rp_filter (World *world, gconstpointer data)
 {
   put (world, "/proc/sys/net/ipv4/conf/vr-h2/rp_filter", "0\n"); /* all's 1 counts */
   assert_complains (world, "rp_filter failure: the reverse path filter of vr-h2 is strict", "-> sysctl -w net.ipv4.conf.vr-h2.rp_filter=2");
+}
+
+static void
+test_interfaces (World *world, gconstpointer data)
+{
+  put (world, "/sys/class/net/vr-lan/netdev_group", "0\n");
+  assert_complains (world, "interfaces failure: vr-lan is not virt-relay's", "-> ip link set vr-lan down name NAME");
 }
 
 static void
@@ -369,6 +376,7 @@ main (int argc, char **argv)
   DOCTOR ("kernel/no-tun", test_no_tun);
   DOCTOR ("kernel/forwarding", test_forwarding);
   DOCTOR ("kernel/rp-filter", test_rp_filter);
+  DOCTOR ("kernel/interfaces", test_interfaces);
   DOCTOR ("kernel/taps", test_taps);
   DOCTOR ("kernel/ptrace", test_ptrace);
   DOCTOR ("firewall/policy", test_policy_drop);
