@@ -50,16 +50,23 @@ is_one_of (const GError *error, const GDBusError *codes, guint n)
   return FALSE;
 }
 
+gboolean
+vr_client_is_away (const GError *error)
+{
+  static const GDBusError away[] = { G_DBUS_ERROR_SERVICE_UNKNOWN, G_DBUS_ERROR_NAME_HAS_NO_OWNER };
+
+  return is_one_of (error, away, G_N_ELEMENTS (away));
+}
+
 char *
 vr_client_explain (GError *error)
 {
-  static const GDBusError away[] = { G_DBUS_ERROR_SERVICE_UNKNOWN, G_DBUS_ERROR_NAME_HAS_NO_OWNER };
   static const GDBusError denied[] = { G_DBUS_ERROR_ACCESS_DENIED, G_DBUS_ERROR_AUTH_FAILED };
   static const GDBusError silent[] = { G_DBUS_ERROR_NO_REPLY, G_DBUS_ERROR_TIMEOUT, G_DBUS_ERROR_TIMED_OUT };
   static const GDBusError other[] = { G_DBUS_ERROR_UNKNOWN_METHOD, G_DBUS_ERROR_UNKNOWN_INTERFACE, G_DBUS_ERROR_UNKNOWN_OBJECT,
                                       G_DBUS_ERROR_INVALID_ARGS };
 
-  if (is_one_of (error, away, G_N_ELEMENTS (away)))
+  if (vr_client_is_away (error))
     return g_strdup ("virt-relayd is not running: systemctl start virt-relayd");
   if (is_one_of (error, denied, G_N_ELEMENTS (denied)))
     return g_strdup ("not permitted: be root, or a member of the group libvirt (adduser USER libvirt, then log in again)");

@@ -17,6 +17,8 @@ VrBusService *vr_client_open (GError **error);
 /* All properties, a{sv}, fresh. */
 GVariant *vr_client_properties (VrBusService *service, GError **error);
 
+gboolean vr_client_is_away (const GError *error); /* of a call: virt-relayd does not run */
+
 /* The error of a call in words for people, with what to do; (transfer full). */
 char *vr_client_explain (GError *error);
 

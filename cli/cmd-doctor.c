@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/doctor/doctor.h"
@@ -50,7 +51,7 @@ ask (VrPatient *patient, VrBusService *service)
   g_clear_pointer (&patient->hosts, g_variant_unref);
   g_clear_pointer (&patient->guests, g_variant_unref);
   g_clear_pointer (&patient->records, g_variant_unref);
-  return vr_client_explain (error);
+  return vr_client_is_away (error) ? g_strdup ("it does not run") : vr_client_explain (error);
 }
 
 /* ---- showing ---- */
@@ -105,7 +106,7 @@ run (const VrCall *call, GError **error)
       return FALSE;
     }
 
-  g_auto (VrPatient) patient = { .root = "", .run = vr_run_program, .now_us = g_get_real_time () };
+  g_auto (VrPatient) patient = { .root = "", .run = vr_run_program, .now_us = g_get_real_time (), .unprivileged = geteuid () != 0 };
   g_autofree char *why = ask (&patient, call->service);
   patient.no_daemon = why;
   patient.config = g_key_file_new ();

@@ -215,9 +215,11 @@ vr_check_firewall (const VrPatient *patient, GPtrArray *findings)
   g_autofree char *bridge = vr_patient_config (patient, "host", "bridge", NULL);
   g_autofree char *legacy = vr_patient_read (patient, "/proc/net/ip_tables_names");
   guint before = findings->len;
+  if (vr_unseen (patient, "firewall", findings))
+    return;
   if (items == NULL || !JSON_NODE_HOLDS_ARRAY (items))
     {
-      vr_found (findings, "firewall", VR_CHECK_WARNING, "apt install nftables, and call it as root", "not looked at: nft -j list ruleset gives no rules");
+      vr_found (findings, "firewall", VR_CHECK_WARNING, "apt install nftables", "not looked at: nft -j list ruleset gives no rules");
       return;
     }
   Ruleset set = { .items = json_node_get_array (items), .bridge = bridge, .findings = findings };

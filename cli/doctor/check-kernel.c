@@ -69,7 +69,7 @@ vr_check_kernel (const VrPatient *patient, GPtrArray *findings)
   g_autofree char *rules = vr_patient_run (patient, "nft", "list", "tables", NULL);
   for (guint i = 0; i < G_N_ELEMENTS (needed); i++)
     {
-      gboolean works = needed[i].ipsec ? seen : rules != NULL;
+      gboolean works = needed[i].ipsec ? seen : rules != NULL || patient->unprivileged; /* who is not root may not ask nftables */
       ModuleState state = works ? MODULE_THERE : module_state (patient, needed[i].module);
       g_autofree char *cure = g_strconcat ("modprobe ", needed[i].module, NULL);
       if (state == MODULE_MISSING)

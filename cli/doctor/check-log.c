@@ -102,6 +102,8 @@ vr_check_log (const VrPatient *patient, GPtrArray *findings)
   g_autofree char *directory = vr_patient_config (patient, "log", "directory", VR_LOG_DIR);
   g_autofree char *engine = vr_patient_config (patient, "log", "engine", "file");
   guint before = findings->len;
+  if (vr_unseen (patient, "log", findings))
+    return;
   if (g_str_equal (engine, "etcd"))
     check_etcd (patient, findings);
   else
@@ -182,7 +184,9 @@ vr_check_clocks (const VrPatient *patient, GPtrArray *findings)
         }
     }
   g_autofree char *who = worst.who, *apart = vr_show_duration (worst.apart_us);
-  if (who != NULL)
+  if (patient->records == NULL)
+    vr_found (findings, "clocks", VR_CHECK_WARNING, "systemctl start virt-relayd", "not known: only virt-relayd reads the migration log's times");
+  else if (who != NULL)
     vr_found (findings, "clocks", VR_CHECK_FAILURE, "timedatectl set-ntp true on both (or chrony); timedatectl timesync-status shows whether it works",
               "the clocks of %s are apart by %s or more, as the migration log's times show", who, apart);
   else

@@ -63,6 +63,8 @@ vr_check_charon (const VrPatient *patient, GPtrArray *findings)
   g_autofree char *uri = g_strconcat ("unix://", socket, NULL);
   g_autofree char *stats = vr_patient_run (patient, "swanctl", "--stats", "--uri", uri, NULL);
   g_autofree char *trouble = daemon_trouble (patient, "strongSwan");
+  if (vr_unseen (patient, "strongswan", findings))
+    return;
   if (!vr_patient_exists (patient, socket) || stats == NULL)
     vr_found (findings, "strongswan", VR_CHECK_FAILURE, "systemctl start strongswan", "charon does not answer at %s: no tunnel can come up", socket);
   else if (trouble != NULL)
@@ -125,6 +127,8 @@ vr_check_secrets (const VrPatient *patient, GPtrArray *findings)
 {
   g_autofree char *auth = vr_patient_config (patient, "tunnel", "auth", "psk");
   g_autofree char *psk = vr_patient_config (patient, "tunnel", "psk-file", NULL);
+  if (vr_unseen (patient, "secrets", findings))
+    return;
   if (g_str_equal (auth, "certificate"))
     {
       check_certificate (patient, "certificate", findings);

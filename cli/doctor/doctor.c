@@ -37,6 +37,14 @@ vr_found (GPtrArray *findings, const char *check, VrCheckResult result, const ch
   g_ptr_array_add (findings, finding);
 }
 
+gboolean
+vr_unseen (const VrPatient *patient, const char *check, GPtrArray *findings)
+{
+  if (patient->unprivileged)
+    vr_found (findings, check, VR_CHECK_WARNING, "sudo virt-relay doctor", "not looked at: only root can");
+  return patient->unprivileged;
+}
+
 GPtrArray *
 vr_findings_new (void)
 {

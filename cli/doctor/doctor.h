@@ -32,6 +32,7 @@ typedef struct {
   /* what the daemon says, as of the D-Bus API; all NULL if it does not answer */
   GVariant    *properties, *hosts, *guests, *records, *migrations;
   const char  *no_daemon; /* why it does not answer */
+  gboolean     unprivileged; /* whoever asks is not root: what only root sees is not looked at, rather than found missing */
 } VrPatient;
 
 /* Runs all checks; (transfer full) of VrFinding, at least one a check. */
@@ -74,6 +75,9 @@ char   **vr_patient_list (const VrPatient *patient, const char *folder); /* name
 /* stdout of a program; NULL if it did not end well */
 char    *vr_patient_run (const VrPatient *patient, const char *program, ...) G_GNUC_NULL_TERMINATED;
 char    *vr_patient_config (const VrPatient *patient, const char *group, const char *key, const char *otherwise);
+
+/* Only root can look: says so and gives TRUE where root does not ask. */
+gboolean vr_unseen (const VrPatient *patient, const char *check, GPtrArray *findings);
 
 /* Runs programs for real, each for no longer than VR_PROGRAM_DEADLINE_S. */
 #define VR_PROGRAM_DEADLINE_S 10

@@ -52,6 +52,27 @@ test_daemon_dead (World *world, gconstpointer data)
   g_assert_true (g_str_has_prefix (said, "daemon failure: virt-relayd tells nothing (it is dead)"));
   g_assert_nonnull (strstr (said, "systemctl start virt-relayd\n"));
   g_assert_nonnull (strstr (said, "forwarding failure: IPv4"));
+  g_assert_nonnull (strstr (said, "clocks warning: not known"));
+}
+
+/* What only root can see is not found missing when somebody else asks. */
+static void
+test_not_root (World *world, gconstpointer data)
+{
+  world->patient.unprivileged = TRUE;
+  take (world, "/run/charon.vici");
+  take (world, "/etc/virt-relay.psk");
+  program (world, "swanctl", "!");
+  program (world, "nft list tables", "!");
+  program (world, "nft -j list ruleset", "!");
+  program (world, "virt-relayd --check-config", "!");
+  g_autoptr (GPtrArray) findings = vr_doctor_examine (&world->patient);
+  g_autofree char *said = complaints (findings);
+  g_assert_cmpint (vr_doctor_worst (findings), ==, VR_CHECK_WARNING);
+  g_assert_cmpstr (said, ==, "firewall warning: not looked at: only root can -> sudo virt-relay doctor\n"
+                             "strongswan warning: not looked at: only root can -> sudo virt-relay doctor\n"
+                             "secrets warning: not looked at: only root can -> sudo virt-relay doctor\n"
+                             "log warning: not looked at: only root can -> sudo virt-relay doctor\n");
 }
 
 static void
@@ -371,6 +392,7 @@ main (int argc, char **argv)
   DOCTOR ("healthy", test_healthy);
   DOCTOR ("daemon/trouble", test_daemon);
   DOCTOR ("daemon/dead", test_daemon_dead);
+  DOCTOR ("not-root", test_not_root);
   DOCTOR ("kernel/modules", test_kernel);
   DOCTOR ("kernel/seen", test_kernel_seen);
   DOCTOR ("kernel/no-tun", test_no_tun);
