@@ -33,7 +33,7 @@ typedef struct {
   guint64         resent, resent_bytes; /* out of the tunnel's interface, to the target */
   guint64         gso, partial; /* of the re-sent: GSO frames, frames with partial checksums */
   guint64         not_sent;
-  guint64         too_large;      /* of these, larger than the tunnel's MTU: who sends such is told so once the routes lead there, by the kernel */
+  guint64         too_large;      /* of these, larger than the tunnel's MTU and not to be cut: who sends such is told so once the routes lead there, by the kernel */
   int             not_sent_errno; /* of the first that was not sent; 0: none */
   guint64         pushed_back;  /* into the tap, after an abort */
 } VrSwitchoverNic;

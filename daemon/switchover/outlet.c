@@ -8,6 +8,8 @@
  */
 #include "outlet.h"
 
+#include "fragment.h"
+
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -22,6 +24,7 @@
 #define SEND_BUFFER (8 * 1024 * 1024) /* packets on their way out count until the interface has them */
 
 struct _VrOutlet {
+  char          dev[IFNAMSIZ];
   int           fd, index;
   gboolean      ethernet;
   struct ethhdr link; /* of packets out of an Ethernet interface, but for the type */
@@ -91,6 +94,7 @@ vr_outlet_new (const char *dev, GError **error)
   g_autoptr (VrOutlet) outlet = g_new0 (VrOutlet, 1);
 
   outlet->fd = -1;
+  g_strlcpy (outlet->dev, dev, sizeof outlet->dev);
   if (!set_options (outlet, dev, error) || !look_at (outlet, dev, error))
     return NULL;
   return g_steal_pointer (&outlet);
@@ -115,10 +119,10 @@ send_parts (VrOutlet *outlet, guint16 protocol, const struct virtio_net_hdr *hea
   return 0;
 }
 
-int
-vr_outlet_send_packet (VrOutlet *outlet, const struct virtio_net_hdr *header, gconstpointer packet, gsize len)
+static int
+send_whole (VrOutlet *outlet, const struct virtio_net_hdr *header, const guint8 *packet, gsize len)
 {
-  guint8                version = len > 0 ? *(const guint8 *) packet >> 4 : 0;
+  guint8                version = len > 0 ? *packet >> 4 : 0;
   guint16               type = g_htons (version == 6 ? ETH_P_IPV6 : ETH_P_IP);
   struct virtio_net_hdr moved = { 0 };
   struct ethhdr         link = outlet->link;
@@ -140,6 +144,70 @@ vr_outlet_send_packet (VrOutlet *outlet, const struct virtio_net_hdr *header, gc
         moved.hdr_len += ETH_HLEN;
     }
   return send_parts (outlet, type, &moved, parts, 3);
+}
+
+/* ---- larger than the interface's MTU ---- */
+
+/* One piece; the two bytes at `sum_at` of it are `sum`. sum_at 0: there are none. */
+static int
+send_piece (VrOutlet *outlet, const VrFragment *piece, const guint8 *data, gsize sum_at, guint16 sum)
+{
+  struct ethhdr link = outlet->link;
+  struct iovec  parts[6] = { { 0 } };
+  int           n = 1;
+
+  link.h_proto = g_htons (ETH_P_IP);
+  if (outlet->ethernet)
+    parts[n++] = (struct iovec) { &link, sizeof link };
+  parts[n++] = (struct iovec) { (gpointer) &piece->ip, sizeof piece->ip };
+  if (sum_at == 0)
+    parts[n++] = (struct iovec) { (gpointer) data, piece->len };
+  else
+    {
+      parts[n++] = (struct iovec) { (gpointer) data, sum_at };
+      parts[n++] = (struct iovec) { &sum, sizeof sum };
+      parts[n++] = (struct iovec) { (gpointer) (data + sum_at + sizeof sum), piece->len - sum_at - sizeof sum };
+    }
+  return send_parts (outlet, link.h_proto, NULL, parts, n);
+}
+
+/* As the kernel would do, were it routed. A checksum that is still partial covers all of the packet, and stands in its first piece. */
+static int
+send_in_pieces (VrOutlet *outlet, const struct virtio_net_hdr *header, const guint8 *packet, gsize len)
+{
+  gboolean     partial = header != NULL && (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0;
+  gsize        start = partial ? header->csum_start : 0, at = partial ? start + header->csum_offset : 0;
+  const guint8 *data = packet + sizeof (struct iphdr);
+  struct ifreq request = { 0 };
+  VrFragment   piece = { 0 };
+  guint16      sum = 0;
+
+  g_strlcpy (request.ifr_name, outlet->dev, sizeof request.ifr_name);
+  if (ioctl (outlet->fd, SIOCGIFMTU, &request) < 0)
+    return ENXIO;
+  if (partial && (start < sizeof (struct iphdr) || at + sizeof sum > len))
+    return EINVAL;
+  if (partial)
+    sum = vr_fragment_checksum (packet + start, len - start);
+  while (vr_fragment_next (&piece, packet, len, request.ifr_mtu))
+    {
+      gsize sum_at = partial && piece.offset == 0 ? at - sizeof (struct iphdr) : 0;
+      int   failure = sum_at + (sum_at > 0 ? sizeof sum : 0) > piece.len ? EINVAL : send_piece (outlet, &piece, data + piece.offset, sum_at, sum);
+
+      if (failure != 0)
+        return failure;
+    }
+  return piece.offset > 0 ? 0 : EMSGSIZE;
+}
+
+int
+vr_outlet_send_packet (VrOutlet *outlet, const struct virtio_net_hdr *header, gconstpointer packet, gsize len)
+{
+  int failure = send_whole (outlet, header, packet, len);
+
+  if (failure == EMSGSIZE && (header == NULL || header->gso_type == VIRTIO_NET_HDR_GSO_NONE) && vr_fragment_may (packet, len))
+    return send_in_pieces (outlet, header, packet, len);
+  return failure;
 }
 
 int

@@ -149,6 +149,16 @@ frame_tcp (const char *from, const char *to, guint segments, guint size)
   return frame;
 }
 
+void
+frame_set_offset (Frame *frame, guint16 flags_and_offset)
+{
+  struct ip *ip = (gpointer) (frame->data + ETH_HLEN);
+
+  ip->ip_off = htons (flags_and_offset);
+  ip->ip_sum = 0;
+  ip->ip_sum = htons (~fold (sum_of (ip, sizeof *ip)));
+}
+
 Frame *
 frame_other (const char *to_mac, guint16 type, gsize len)
 {
@@ -188,6 +198,12 @@ parse (const guint8 *frame, gsize len, guint8 *protocol, gsize *start, gsize *en
 }
 
 gboolean
+frame_header_is_right (const guint8 *frame)
+{
+  return fold (sum_of (frame + ETH_HLEN, (frame[ETH_HLEN] & 15) * 4)) == 0xffff;
+}
+
+gboolean
 frame_is_right (const guint8 *frame, gsize len)
 {
   guint8 protocol;
@@ -195,7 +211,7 @@ frame_is_right (const guint8 *frame, gsize len)
 
   if (!parse (frame, len, &protocol, &start, &end))
     return FALSE;
-  if (frame[ETH_HLEN] >> 4 == 4 && fold (sum_of (frame + ETH_HLEN, start - ETH_HLEN)) != 0xffff)
+  if (frame[ETH_HLEN] >> 4 == 4 && !frame_header_is_right (frame))
     return FALSE;
   return fold (pseudo_sum (frame + ETH_HLEN, protocol, end - start) + sum_of (frame + start, end - start)) == 0xffff;
 }

@@ -20,12 +20,15 @@ typedef struct {
 Frame *frame_udp (const char *from, const char *to, guint16 port, const char *text, gboolean partial);
 /* TCP: `segments` of `size` bytes each, as one GSO frame (1: an ordinary one). */
 Frame *frame_tcp (const char *from, const char *to, guint segments, guint size);
+/* Sets the flags and the offset of an IPv4 packet, which otherwise must not be fragmented. */
+void   frame_set_offset (Frame *frame, guint16 flags_and_offset);
 /* Anything: a frame of that Ethernet type, `len` bytes of payload. */
 Frame *frame_other (const char *to_mac, guint16 type, gsize len);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Frame, g_free)
 
-/* Is the checksum of this frame's UDP or TCP right, and its IPv4 header's? */
+/* Is the checksum of this frame's UDP or TCP right, and its IPv4 header's? Or the latter alone? */
 gboolean frame_is_right (const guint8 *frame, gsize len);
+gboolean frame_header_is_right (const guint8 *frame);
 /* The UDP payload of a frame, or NULL; (transfer full) */
 char    *frame_text (const guint8 *frame, gsize len);
 

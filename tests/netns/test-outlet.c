@@ -9,6 +9,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/ip.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -127,6 +128,81 @@ test_frame (void)
   close (tap);
 }
 
+/* The pieces of one packet, put together again in `whole`, from its Ethernet header on; its size. */
+static gsize
+read_pieces (int tunnel, guint n, gsize most, guint8 *whole)
+{
+  gsize len = ETH_HLEN + sizeof (struct iphdr);
+
+  for (guint i = 0; i < n; i++)
+    {
+      guint8 got[2048];
+      gsize  size = tap_read (tunnel, FALSE, got, sizeof got), payload = size - ETH_HLEN - sizeof (struct iphdr);
+      guint16 at = got[ETH_HLEN + 6] << 8 | got[ETH_HLEN + 7];
+
+      g_assert_cmpuint (size - ETH_HLEN, <=, most);
+      g_assert_cmpuint ((at & IP_OFFMASK) * 8, ==, len - ETH_HLEN - sizeof (struct iphdr));
+      g_assert_cmpuint (at & IP_MF, ==, i + 1 < n ? IP_MF : 0);
+      g_assert_cmpuint (got[ETH_HLEN + 2] << 8 | got[ETH_HLEN + 3], ==, size - ETH_HLEN);
+      g_assert_true (frame_header_is_right (got));
+      memcpy (whole, got, i == 0 ? ETH_HLEN + sizeof (struct iphdr) : 0);
+      memcpy (whole + len, got + ETH_HLEN + sizeof (struct iphdr), payload);
+      len += payload;
+    }
+  return len;
+}
+
+/* Too large for the tunnel, and its sender does not forbid it: cut as by a router, its checksum completed before. */
+static void
+test_pieces (void)
+{
+  int tunnel = tap_open ("vr-h3", 0);
+  g_autoptr (VrOutlet) out = outlet ("vr-h3");
+  g_autofree char *text = g_strnfill (1300, 'x');
+
+  sh ("ip link set vr-h3 mtu 700");
+  for (guint partial = 0; partial < 2; partial++)
+    {
+      g_autoptr (Frame) frame = frame_udp (pairs[0][0], pairs[0][1], 4000, text, partial);
+      g_autofree char *got = NULL;
+      guint8 whole[2048];
+      gsize  len;
+
+      frame_set_offset (frame, 0);
+      g_assert_cmpint (send_packet_of (out, frame), ==, 0);
+      len = read_pieces (tunnel, 2, 700, whole);
+      g_assert_cmpuint (len, ==, frame->len);
+      memcpy (whole + ETH_HLEN, frame->data + ETH_HLEN, sizeof (struct iphdr));
+      g_assert_true (frame_is_right (whole, len));
+      got = frame_text (whole, len);
+      g_assert_cmpstr (got, ==, text);
+    }
+  close (tunnel);
+}
+
+/* A piece of a larger packet is cut again: its own place counts, and others come after its last one. */
+static void
+test_piece_of_another (void)
+{
+  int tunnel = tap_open ("vr-h3", 0);
+  g_autoptr (VrOutlet) out = outlet ("vr-h3");
+  g_autoptr (Frame) frame = NULL;
+  g_autofree char *text = g_strnfill (1300, 'x');
+
+  frame = frame_udp (pairs[0][0], pairs[0][1], 4000, text, FALSE);
+  frame_set_offset (frame, IP_MF | 185);
+  sh ("ip link set vr-h3 mtu 700");
+  g_assert_cmpint (send_packet_of (out, frame), ==, 0);
+  for (guint i = 0; i < 2; i++)
+    {
+      guint8 got[2048];
+
+      tap_read (tunnel, FALSE, got, sizeof got);
+      g_assert_cmpuint (got[ETH_HLEN + 6] << 8 | got[ETH_HLEN + 7], ==, IP_MF | (185 + i * (680 / 8)));
+    }
+  close (tunnel);
+}
+
 static void
 test_refused (void)
 {
@@ -161,6 +237,8 @@ main (int argc, char **argv)
   netns_add ("/switchover/outlet/checksum", test_checksum);
   netns_add ("/switchover/outlet/gso", test_gso);
   netns_add ("/switchover/outlet/frame", test_frame);
+  netns_add ("/switchover/outlet/pieces", test_pieces);
+  netns_add ("/switchover/outlet/piece-of-another", test_piece_of_another);
   netns_add ("/switchover/outlet/refused", test_refused);
   return g_test_run ();
 }
