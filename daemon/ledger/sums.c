@@ -14,9 +14,9 @@
  * unsent. What QEMU took for a guest that it had stopped already no counter shows; the switchover finds it among its copies and re-sends it
  * (it may then be got twice: `duplicates`). Where only the route was changed nobody knows, and the verdict says so.
  *
- * Between the two hosts: relayed + resent + own = arrived + lost on the way. Each reads its counters when they stand still, and then
- * this holds exactly; or, where relaying goes on, after a while, and then two readings differ by what came between them: rate times the time between,
- * and half a second of it for the way. More that arrived than was sent is a fault: some counter lies. Where one of them did not count from the
+ * Between the two hosts: relayed + resent + own = arrived + lost on the way. The target reads its counters when they stand still, the origin as soon as
+ * it sees the target's part, and then this holds exactly; or, where packets go on coming, after a while, and then two readings differ by what came between
+ * them: rate times the time between, and half a second of it for the way. More that arrived than was sent is a fault: some counter lies. Where one of them did not count from the
  * beginning to the end (its daemon was started anew), its own sums hold, and nothing is said of what was between the two.
  */
 #include "sums.h"

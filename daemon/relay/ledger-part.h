@@ -16,7 +16,7 @@ typedef struct {
   guint        quiet;                         /* looks in a row without any */
   gint64       quiet_us;
   VrSwitchoverCounts *switchover;
-  gboolean     based;
+  gboolean     based, target_wrote; /* target_wrote: the target's part is in the log */
 } VrOpenPart;
 
 VrOpenPart *vr_open_part_new (const VrRecord *record, const VrLedgerCase *c);

@@ -5,8 +5,9 @@
  *   open     from the first sign of a migration that this host has to do with (an intent; at a peer: the guest moved). What the counters say then is
  *            taken off all later readings.
  *   looks    after each reconcile, each second, and ten times a second from the switchover until a second after it: the origin's tap is gone soon
- *   closed   the guest runs at its target (or is back), and for two looks nothing more was relayed; or CLOSE_S after that, and then the part says how much
- *            still came. The part is written. Called off before the guest stopped: forgotten, nothing moved.
+ *   closed   the guest runs at its target (or is back), and for two looks nothing more came; or CLOSE_S after that, and then the part says how much
+ *            still came. The part is written. The origin counts for the last time when it sees the target's part: if each chose a time of its own, a
+ *            packet between the two would be one that was lost, or one that nobody sent. Called off before the guest stopped: forgotten, nothing moved.
  *
  * A daemon that is started anew counts from then on; if the guest has moved by then, its part says that it is not all. A part that is in the log stays.
  *
@@ -21,6 +22,14 @@
 
 /* ---- opening ---- */
 
+static gboolean
+target_has_written (VrRelay *self, const VrLedger *part)
+{
+  g_autoptr (VrMigration) migration = vr_shelf_find (self->shelf, part->uuid, part->epoch);
+
+  return migration != NULL && vr_migration_part (migration, part->target) != NULL;
+}
+
 static void
 find_new (VrRelay *self, const VrGuest *guest)
 {
@@ -34,6 +43,7 @@ find_new (VrRelay *self, const VrGuest *guest)
   if (known != NULL && known->part->epoch == c.epoch && g_str_equal (known->part->target, c.target))
     return;
   open = vr_open_part_new (record, &c);
+  open->target_wrote = target_has_written (self, open->part);
   if (c.role != VR_ROLE_PEER && guest->intent != NULL)
     open->part->phases[VR_PHASE_INTENT] = guest->intent->time_us;
   g_hash_table_replace (self->ledgers, g_strdup (record->uuid), open);
@@ -267,10 +277,16 @@ static void
 on_log_ledger (VrLog *log, VrLedger *part, gpointer data)
 {
   VrRelay         *self = data;
+  VrOpenPart      *open = g_hash_table_lookup (self->ledgers, part->uuid);
   g_autofree char *about = g_strdup_printf ("ledger of %s", part->name);
   g_autoptr (VrMigration) migration = NULL;
 
   vr_shelf_add (self->shelf, part);
+  if (open != NULL && open->part->epoch == part->epoch && g_str_equal (part->writer, open->part->target))
+    {
+      open->target_wrote = TRUE;
+      vr_relay_ledger_look (self); /* now, as the target did */
+    }
   migration = vr_shelf_find (self->shelf, part->uuid, part->epoch);
   if (migration == NULL || !migration->complete)
     return;
