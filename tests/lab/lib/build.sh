@@ -128,7 +128,7 @@ build_saved_guests() {
   cat /proc/sys/kernel/random/boot_id > "$LAB_DIR/boot-id"
   mkdir -p "$LAB_DIR/guests"
   for pair in $(sed -nE 's/^ *boot +([d-m]) +(h[0-9]) *$/\1:\2/p' "$@" | sort -u); do
-    [ "$(saved_guest "${pair%:*}" "${pair#*:}")" -nt "$LAB_DIR/guest.img" ] || missing+=("$pair")
+    [ "$(saved_guest "${pair%:*}" "${pair#*:}")" -nt "$LAB_DIR/guest.img" ] && [ "$(saved_guest "${pair%:*}" "${pair#*:}")" -nt "$LAB_SRC/lib/guests.sh" ] || missing+=("$pair")
   done
   [ ${#missing[@]} = 0 ] || LAB_KEEP='' LAB_SAVE="${missing[*]}" in_namespaces "$LAB_SRC/main" plain without "$LAB_SRC/lib/save-guests.sh" > "$LAB_DIR/guests/log" ||
     echo "lab: the guests cannot boot outside the VM, see $LAB_DIR/guests/log; they boot inside, slowly"
