@@ -5,8 +5,9 @@
 #
 # An emulated guest takes thousands of packets a second, but cannot answer as many: so one in several is answered, 500 a second, and the guest counts
 # them all. What its own socket had no room for is counted apart: nobody else lost that; and what was sent more than a second before QEMU stopped the guest and
-# did not come: the guest was too slow for this machine and its tap's queue full, long before the switchover. A guest whose kernel panicked (the emulator sometimes
-# brings its memory over damaged) starts anew and says so in its row.
+# did not come: the guest was too slow for this machine and its tap's queue full, long before the switchover. So the tap that a guest gets when it is booted has
+# as long a queue as virt-relay gives to one that comes. A guest whose kernel panicked (the emulator sometimes brings its memory over damaged) starts anew and
+# says so in its row.
 runs=${BENCH_RUNS:-10} rates=${BENCH_RATES:-500 2000 5000 bulk} forms=${BENCH_FORMS:-yes no}
 answers=500 # a second
 rows=$RESULT/rows
@@ -30,6 +31,7 @@ bulk_stop() {
 # a guest that answers, and echoes TCP
 fresh() {
   boot d h1
+  on h1 sh -c 'for tap in /sys/class/net/vnet*; do ip link set "${tap##*/}" txqueuelen 10000; done'
   in_guest d 'nc -ll -p 7007 -e cat > /dev/null 2>&1 < /dev/null &' # if it runs already, a second one ends at once
 }
 
