@@ -2,8 +2,9 @@
 /*
  * How long libvirt waits for virt-relay-hook: from posix_spawn() until it has been reaped, with the XML of a guest on
  * its standard input, RUNS times with the daemon's listener answering (in this process, on another thread than the
- * one that measures), RUNS times with nobody there, so that the event goes to a spool on this disk; and RUNS times
- * /bin/true, which is what starting any program costs. One line on standard output.
+ * one that measures), and RUNS times with nobody there, so that the event goes to a spool on this disk. After each run
+ * one of /bin/true, which is what starting any program costs at that moment; "more" is what the hook takes beyond it,
+ * pair by pair. One line on standard output.
  *
  *     hook-bench RUNS XMLFILE
  */
@@ -23,8 +24,13 @@ typedef struct {
   char *xml;
   gsize xml_len;
   GMainLoop *loop;
-  double *daemon, *spool, *nothing; /* sorted, in ms */
+  struct Times *daemon, *spool;
 } Bench;
+
+/* All sorted, in ms. */
+typedef struct Times {
+  double *hook, *nothing, *more; /* more: of each pair */
+} Times;
 
 /* One run, in ms. */
 static double
@@ -61,14 +67,24 @@ compare (const void *a, const void *b)
   return left < right ? -1 : left > right;
 }
 
-static double *
-run_many (const Bench *bench, const char *program)
+/* Pairs of the hook and /bin/true; `after` (nullable) is called after each hook. */
+static Times *
+run_pairs (const Bench *bench, void (*after) (const char *), const char *data)
 {
-  double *times = g_new (double, bench->runs);
+  Times *times = g_new (Times, 1);
 
+  *times = (Times) { g_new (double, bench->runs), g_new (double, bench->runs), g_new (double, bench->runs) };
   for (guint i = 0; i < bench->runs; i++)
-    times[i] = run_once (bench, program);
-  qsort (times, bench->runs, sizeof *times, compare);
+    {
+      times->hook[i] = run_once (bench, VIRT_RELAY_HOOK);
+      if (after != NULL)
+        after (data);
+      times->nothing[i] = run_once (bench, "/bin/true");
+      times->more[i] = times->hook[i] - times->nothing[i];
+    }
+  qsort (times->hook, bench->runs, sizeof (double), compare);
+  qsort (times->nothing, bench->runs, sizeof (double), compare);
+  qsort (times->more, bench->runs, sizeof (double), compare);
   return times;
 }
 
@@ -77,7 +93,7 @@ measure_with_daemon (gpointer data)
 {
   Bench *bench = data;
 
-  bench->daemon = run_many (bench, VIRT_RELAY_HOOK);
+  bench->daemon = run_pairs (bench, NULL, NULL);
   g_main_loop_quit (bench->loop);
   return NULL;
 }
@@ -89,9 +105,16 @@ on_event (VrHookListener *listener, VrHookEvent *event, gpointer counter)
 }
 
 static void
-print (const Bench *bench, const char *what, const double *times)
+print (const Bench *bench, const char *what, const Times *times)
 {
-  g_print (", %s median %.2f ms p99 %.2f ms", what, times[bench->runs / 2], times[bench->runs * 99 / 100]);
+  const struct {
+    const char   *name;
+    const double *ms;
+  } parts[] = { { "", times->hook }, { "/bin/true ", times->nothing }, { "more ", times->more } };
+
+  g_print (", %s:", what);
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    g_print ("%s %smedian %.2f ms p99 %.2f ms", i > 0 ? "," : "", parts[i].name, parts[i].ms[bench->runs / 2], parts[i].ms[bench->runs * 99 / 100]);
 }
 
 static void
@@ -110,17 +133,11 @@ empty (const char *spool)
 }
 
 /* The spool is emptied as it goes, or the last runs would find it full. */
-static double *
+static Times *
 measure_spool (const Bench *bench, const char *spool)
 {
-  double *times = g_new (double, bench->runs);
+  Times *times = run_pairs (bench, empty, spool);
 
-  for (guint i = 0; i < bench->runs; i++)
-    {
-      times[i] = run_once (bench, VIRT_RELAY_HOOK);
-      empty (spool);
-    }
-  qsort (times, bench->runs, sizeof *times, compare);
   for (guint i = 0; i < 100 && g_rmdir (spool) != 0; i++) /* where the disk was slow, a hook's child still writes */
     {
       empty (spool);
@@ -155,11 +172,9 @@ main (int argc, char **argv)
   g_main_loop_run (bench.loop);
   vr_hook_listener_stop (listener);
   bench.spool = measure_spool (&bench, spool);
-  bench.nothing = run_many (&bench, "/bin/true");
   g_print ("hook-bench: %u runs, %" G_GSIZE_FORMAT " bytes of XML, %u answered", bench.runs, bench.xml_len, answered);
   print (&bench, "daemon there", bench.daemon);
   print (&bench, "daemon away", bench.spool);
-  print (&bench, "/bin/true", bench.nothing);
   g_print ("\n");
   g_rmdir (dir);
   return 0;
