@@ -74,6 +74,34 @@ test_ordered (void)
   path_world_down (&w);
 }
 
+/* The straight tunnel is lost and back: what was sent by it is on the shorter way, so only the change to it has to wait, each time. */
+static void
+test_again (void)
+{
+  PathWorld w;
+  guint64 late;
+
+  path_world_up (&w, SLOW_MS);
+  w.probe_ms = FOR_EVER_MS;
+  path_streams_start (&w, SLOWER_PAUSE_US, SOME);
+  path_begin (&w, SLOW_MS, NULL);
+  g_assert_true (wait_for (path_is_over, &w));
+  late = w.result.late;
+  g_clear_pointer (&w.change, vr_change_free);
+  stream_await (w.streams[0], SOME);
+  path_relayed_again (&w);
+  path_expect_routes ("");
+  stream_await (w.streams[0], SOME);
+  w.made = w.over = FALSE;
+  path_begin (&w, SLOW_MS, NULL);
+  g_assert_true (wait_for (path_is_over, &w));
+  path_expect_routes ("vr-h3");
+  stop_streams (&w);
+  g_assert_true (w.result.straight && w.result.returned);
+  g_assert_cmpuint (w.counts[0].reordered + w.counts[1].reordered, <=, late + w.result.late);
+  path_world_down (&w);
+}
+
 /* A wait that is too short for the way, as any that is not measured is on some: what was held overtakes what is still under way. */
 static void
 test_too_short (void)
@@ -309,6 +337,7 @@ main (int argc, char **argv)
   netns_init (&argc, &argv);
   netns_add ("/path/at-once", test_at_once);
   netns_add ("/path/ordered", test_ordered);
+  netns_add ("/path/again", test_again);
   netns_add ("/path/too-short", test_too_short);
   netns_add ("/path/measured", test_measured);
   netns_add ("/path/no-marker-at-all", test_no_marker_at_all);
