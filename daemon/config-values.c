@@ -150,6 +150,16 @@ vr_config_read_start (const char *text, gpointer field, GError **error)
   return TRUE;
 }
 
+gboolean
+vr_config_read_intents (const char *text, gpointer field, GError **error)
+{
+  gboolean any = g_str_equal (text, "any");
+  if (!any && !g_str_equal (text, "proven"))
+    return vr_config_invalid (error, "\"%s\" is neither proven nor any", text);
+  *(gboolean *) field = any;
+  return TRUE;
+}
+
 /* ---- [host], continued ---- */
 
 gboolean

@@ -29,6 +29,7 @@ gboolean vr_config_read_reach (const char *text, gpointer field, GError **error)
 gboolean vr_config_read_hosts (const char *text, gpointer field, GError **error);         /* char **: host names */
 gboolean vr_config_read_trusted_networks (const char *text, gpointer field, GError **error); /* char **: "HOST:NETWORK" */
 gboolean vr_config_read_start (const char *text, gpointer field, GError **error);         /* gboolean: anywhere, else home */
+gboolean vr_config_read_intents (const char *text, gpointer field, GError **error);       /* gboolean: any, else proven */
 gboolean vr_config_read_interface (const char *text, gpointer field, GError **error);     /* char *: a device, none of ours */
 gboolean vr_config_read_identity (const char *text, gpointer field, GError **error);      /* char *: one line of printable text */
 gboolean vr_config_read_libvirt_uri (const char *text, gpointer field, GError **error);   /* char *: QEMU's driver, on this host */

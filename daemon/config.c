@@ -74,6 +74,7 @@ static const Key keys[] = {
   LOG_KEY ("history", etcd_history_s, TYPE_NUMBER, vr_config_read_days, "90d", WITH_ETCD),
   KEY ("trust", "networks", trust.networks, TYPE_LIST, vr_config_read_trusted_networks, NULL),
   KEY ("trust", "start", trust.start_anywhere, TYPE_FLAG, vr_config_read_start, "anywhere"),
+  KEY ("trust", "intents", trust.unproven, TYPE_FLAG, vr_config_read_intents, "proven"),
   KEY ("trust", "take-over", trust.take_over, TYPE_LIST, vr_config_read_hosts, NULL),
   KEY ("tunnel", "auth", auth, TYPE_AUTH, vr_config_read_auth, "psk"),
   AUTH_KEY ("psk-file", psk, vr_config_read_psk_file, WITH_PSK),

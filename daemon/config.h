@@ -33,7 +33,7 @@ typedef struct {
   char    *etcd_user, *etcd_password;           /* the password is the contents of password-file; both or none */
   guint    etcd_history_s;                      /* default 90 days */
   /* [trust] */
-  VrTrust trust; /* networks: any; start: anywhere; take-over: nobody */
+  VrTrust trust; /* networks: any; start: anywhere; intents: proven; take-over: nobody */
   /* [tunnel] */
   VrAuth  auth;
   char   *psk;                             /* contents of psk-file (closed to others), trailing newline cut; auth = psk */

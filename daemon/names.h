@@ -32,6 +32,7 @@
 #define VR_METADATA_NS "urn:virt-relay:guest:1"
 #define VR_METADATA_PREFIX "virt-relay"
 #define VR_METADATA_ELEMENT "guest"
+#define VR_METADATA_TOKEN_LENGTH 64 /* of its token: hexadecimal digits */
 
 /* The kernel: what carries one of these is ours, nothing else is touched. */
 #define VR_LINK_PREFIX "vr-"       /* tunnel interfaces: vr-PEER, alias = the peer's full name */

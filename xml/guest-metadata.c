@@ -30,6 +30,7 @@ vr_guest_metadata_free (VrGuestMetadata *metadata)
 {
   g_free (metadata->home);
   g_free (metadata->owner);
+  g_free (metadata->token);
   g_ptr_array_unref (metadata->nics);
   g_free (metadata);
 }
@@ -96,7 +97,7 @@ vr_guest_metadata_equal (const VrGuestMetadata *a, const VrGuestMetadata *b)
   if (a == NULL || b == NULL)
     return a == b;
   if (g_strcmp0 (a->home, b->home) != 0 || g_strcmp0 (a->owner, b->owner) != 0 || a->epoch != b->epoch ||
-      a->nics->len != b->nics->len)
+      g_strcmp0 (a->token, b->token) != 0 || a->nics->len != b->nics->len)
     return FALSE;
   for (guint i = 0; i < a->nics->len; i++)
     if (!nic_equal (g_ptr_array_index (a->nics, i), g_ptr_array_index (b->nics, i)))
@@ -144,6 +145,7 @@ vr_guest_xml_format_metadata (const VrGuestMetadata *metadata)
   append_attribute (text, "owner", metadata->owner);
   if (metadata->epoch != 0)
     g_string_append_printf (text, " epoch=\"%" G_GUINT64_FORMAT "\"", metadata->epoch);
+  append_attribute (text, "token", metadata->token);
   g_string_append_c (text, '>');
   for (guint i = 0; i < metadata->nics->len; i++)
     {

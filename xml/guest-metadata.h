@@ -2,7 +2,8 @@
 /*
  * What virt-relay itself keeps in a guest's <metadata> (the names stand in daemon/names.h):
  *
- *     <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1" home="h1" owner="h1" epoch="3">
+ *     <virt-relay:guest xmlns:virt-relay="urn:virt-relay:guest:1" home="h1" owner="h1" epoch="3"
+ *                       token="…">
  *       <virt-relay:nic mac="52:54:00:00:00:64">
  *         <virt-relay:address>10.9.1.100</virt-relay:address>
  *         <virt-relay:address learned="yes">fd00:9:1::100</virt-relay:address>
@@ -12,6 +13,8 @@
  * The daemon stamps it on each guest that runs here, so that it travels with the guest. An administrator may write the
  * addresses alone; what an administrator wrote stays, and comes before every other source. A learned address comes from
  * elsewhere (nwfilter, Nova, a lease, the guest's agent): the stamp remembers it for as long as its source, asked again, says nothing.
+ * The token is 64 hexadecimal digits: a host that has it was given this XML (daemon/model/proof.h). It is a secret of the owner and of whom it
+ * migrates the guest to, and is shown nowhere.
  * Plain data, no libvirt, no daemon; not thread-safe, but free of global state.
  */
 #pragma once
@@ -30,6 +33,7 @@ typedef struct {
   char *home;      /* a host's name; NULL: not said */
   char *owner;     /* a host's name; NULL: not said */
   guint64 epoch;   /* 0: not said */
+  char *token;     /* NULL: none */
   GPtrArray *nics; /* of VrMetadataNic * */
 } VrGuestMetadata;
 

@@ -67,6 +67,18 @@ read_own_nic (VrGuestXml *guest, const xmlNode *element)
     }
 }
 
+/* A token that is none is not shown: it may be most of one. */
+static void
+read_token (VrGuestXml *guest, const xmlNode *own)
+{
+  g_autofree char *token = vr_xml_attribute (own, "token");
+
+  if (token != NULL && (strlen (token) != VR_METADATA_TOKEN_LENGTH || strspn (token, "0123456789abcdef") != VR_METADATA_TOKEN_LENGTH))
+    vr_xml_warn (guest, "virt-relay's metadata: the token is not %d hexadecimal digits; it is left out", VR_METADATA_TOKEN_LENGTH);
+  else
+    guest->metadata->token = g_steal_pointer (&token);
+}
+
 void
 vr_xml_read_own_metadata (VrGuestXml *guest, const xmlNode *metadata)
 {
@@ -81,6 +93,7 @@ vr_xml_read_own_metadata (VrGuestXml *guest, const xmlNode *metadata)
   epoch = vr_xml_attribute (own, "epoch");
   if (epoch != NULL && !g_ascii_string_to_unsigned (epoch, 10, 1, G_MAXINT64, &guest->metadata->epoch, NULL))
     vr_xml_warn (guest, "virt-relay's metadata: the epoch “%.40s” is not a positive number; it is left out", epoch);
+  read_token (guest, own);
   for (xmlNode *nic = vr_xml_first (own, "nic", VR_METADATA_NS); nic != NULL; nic = vr_xml_next (nic, "nic", VR_METADATA_NS))
     read_own_nic (guest, nic);
   if (vr_xml_next (own, VR_METADATA_ELEMENT, VR_METADATA_NS) != NULL)

@@ -12,24 +12,6 @@ vr_book_guest (const VrBook *book, const char *uuid)
   return vr_page_is_known (page) ? &page->guest : NULL;
 }
 
-const VrRecord *
-vr_book_intent_of (const VrBook *book, const char *uuid, const char *target)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-  const VrRecord *intent = page ? g_hash_table_lookup (page->intents, target) : NULL;
-
-  return intent && vr_page_intent_counts (intent, page->guest.custody) ? intent : NULL;
-}
-
-gboolean
-vr_book_has_withdrawn (const VrBook *book, const char *uuid, const char *target)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-  const VrRecord *intent = page ? g_hash_table_lookup (page->intents, target) : NULL;
-
-  return intent && intent->state == VR_STATE_WITHDRAWN;
-}
-
 const VrHost *
 vr_book_host (const VrBook *book, const char *name)
 {
@@ -124,6 +106,18 @@ vr_book_claim_of (const VrBook *book, const char *uuid, const char *writer)
   return last;
 }
 
+static char *
+why_unproven (const VrBook *book, const VrRecord *intent)
+{
+  switch (vr_book_judge (book, intent)) {
+  case VR_PROOF_LACKING:
+    return g_strdup_printf ("it has no proof that %s was given the guest's XML by libvirt. If that host runs an older virt-relay, or the guest was "
+                            "migrated with an XML of its own (--xml) that lacks virt-relay's metadata, see [trust] intents", intent->writer);
+  default:
+    return g_strdup_printf ("its proof is not made with what is in the guest's XML: libvirt does not migrate it to %s, or not now", intent->writer);
+  }
+}
+
 char *
 vr_book_why (const VrBook *book, const VrRecord *record)
 {
@@ -131,7 +125,9 @@ vr_book_why (const VrBook *book, const VrRecord *record)
   const VrRecord *custody = page ? page->guest.custody : NULL;
   g_autofree char *fault = vr_book_record_fault (book, record), *why = NULL;
 
-  if (fault)
+  if (vr_state_is_intent (record->state))
+    why = why_unproven (book, record);
+  else if (fault)
     why = g_steal_pointer (&fault);
   else if (!custody)
     why = g_strdup_printf ("nothing is known of the guest, and its addresses are those of %s", record->home);

@@ -14,6 +14,7 @@ typedef struct {
   VrGuest     guest;
   GHashTable *intents; /* target -> VrRecord: its latest word */
   GPtrArray  *waiting; /* of VrRecord, of custody: not allowed, so far */
+  VrTokens   *tokens;  /* of the guest, which runs here; NULL: none are known */
   guint       root;    /* how much the record weighs that the chain begins with */
 } VrPage;
 
@@ -36,9 +37,13 @@ struct _VrBook {
 
 /* book.c */
 gboolean vr_page_is_known (const VrPage *page);
-gboolean vr_page_intent_counts (const VrRecord *intent, const VrRecord *custody);
+VrPage  *vr_book_page (VrBook *book, const char *uuid); /* made if it is not there */
 gboolean vr_page_comes_before (const VrRecord *a, const VrRecord *b);
 gboolean vr_page_are_rivals (const VrRecord *record, const VrRecord *custody);
+
+/* book-intents.c. TRUE if another intent, or none, stands now. */
+gboolean vr_page_choose_intent (const VrBook *book, VrPage *page);
+gboolean vr_page_add_intent (const VrBook *book, VrPage *page, VrRecord *record);
 
 /* book-claims.c. Faults are (transfer full), for people; NULL: there is none. */
 void  vr_book_index_hosts (VrBook *book); /* after a change of `hosts` */

@@ -10,14 +10,7 @@
  * starts late cannot know who came first; so it holds the book until all was read, and then begins with each home's own word, of the
  * lowest epoch that is still there, and where a home said nothing, with the lowest epoch.
  *
- * Which intent stands is worked out after each change, because an intent may arrive before the custody that it refers to.
- * An intent stands if it is its target's latest word, says "incoming", and the guest's custody is of the intent's epoch, not
- * stopped, and not the target's already. One of a later epoch than the custody known here stands, too: the guest's stamp told its
- * target what the log has not brought here yet. Of several, one of the custody's epoch stands, then the highest epoch, then the latest by the writers' clocks, then the smaller target's name. The clocks decide here alone: the two targets know
- * nothing of each other, and libvirt lets a guest migrate to one host at a time, so the later one is the one that goes on.
- *
- * Withdrawn intents and those of old epochs are kept (one for each target and guest): forgetting them would let an earlier word of
- * the same target, which arrives late, count again.
+ * Which intent stands beside custody: book-intents.c.
  */
 #include "book-private.h"
 
@@ -41,6 +34,7 @@ page_free (gpointer data)
 
   g_clear_pointer (&page->guest.custody, vr_record_unref);
   g_clear_pointer (&page->guest.intent, vr_record_unref);
+  g_clear_pointer (&page->tokens, vr_tokens_unref);
   g_hash_table_unref (page->intents);
   g_ptr_array_unref (page->waiting);
   g_free (page->uuid);
@@ -56,6 +50,7 @@ page_copy (const VrPage *page)
 
   copy->guest.custody = page->guest.custody ? vr_record_ref (page->guest.custody) : NULL;
   copy->root = page->root;
+  copy->tokens = page->tokens ? vr_tokens_ref (page->tokens) : NULL;
   copy->guest.intent = page->guest.intent ? vr_record_ref (page->guest.intent) : NULL;
   g_hash_table_iter_init (&iter, page->intents);
   while (g_hash_table_iter_next (&iter, &target, &intent))
@@ -78,13 +73,13 @@ compare_pages (gconstpointer a, gconstpointer b)
 
 /* ---- the book ---- */
 
-static VrPage *
-book_page (VrBook *book, const VrRecord *record)
+VrPage *
+vr_book_page (VrBook *book, const char *uuid)
 {
-  VrPage *page = g_hash_table_lookup (book->pages, record->uuid);
+  VrPage *page = g_hash_table_lookup (book->pages, uuid);
 
   if (!page) {
-    page = page_new (record->uuid);
+    page = page_new (uuid);
     g_hash_table_insert (book->pages, page->uuid, page);
   }
   return page;
@@ -142,62 +137,6 @@ vr_book_free (VrBook *book)
   g_hash_table_unref (book->holders);
   g_clear_pointer (&book->held, g_ptr_array_unref);
   g_free (book);
-}
-
-/* ---- intents ---- */
-
-gboolean
-vr_page_intent_counts (const VrRecord *intent, const VrRecord *custody)
-{
-  if (intent->state != VR_STATE_INCOMING)
-    return FALSE;
-  if (!custody || intent->epoch > custody->epoch)
-    return TRUE;
-  return intent->epoch == custody->epoch && custody->state != VR_STATE_STOPPED && g_strcmp0 (intent->target, custody->owner) != 0;
-}
-
-static gboolean
-intent_is_over (const VrRecord *a, const VrRecord *b, const VrRecord *custody)
-{
-  gboolean now_a = custody && a->epoch == custody->epoch, now_b = custody && b->epoch == custody->epoch;
-
-  if (now_a != now_b)
-    return now_a;
-  if (a->epoch != b->epoch)
-    return a->epoch > b->epoch;
-  if (a->time_us != b->time_us)
-    return a->time_us > b->time_us;
-  return g_strcmp0 (a->target, b->target) < 0;
-}
-
-/* TRUE if another intent, or none, stands now. */
-static gboolean
-page_choose_intent (VrPage *page)
-{
-  VrRecord *best = NULL;
-  GHashTableIter iter;
-  gpointer value;
-
-  g_hash_table_iter_init (&iter, page->intents);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    if (vr_page_intent_counts (value, page->guest.custody) && (!best || intent_is_over (value, best, page->guest.custody)))
-      best = value;
-  if (best == page->guest.intent)
-    return FALSE;
-  g_clear_pointer (&page->guest.intent, vr_record_unref);
-  page->guest.intent = best ? vr_record_ref (best) : NULL;
-  return TRUE;
-}
-
-static gboolean
-page_add_intent (VrPage *page, VrRecord *record)
-{
-  const VrRecord *known = g_hash_table_lookup (page->intents, record->target);
-
-  if (known && known->seq >= record->seq)
-    return FALSE;
-  g_hash_table_replace (page->intents, record->target, vr_record_ref (record));
-  return page_choose_intent (page);
 }
 
 /* ---- custody ---- */
@@ -268,7 +207,7 @@ page_set_custody (VrBook *book, VrPage *page, VrRecord *record)
   page->guest.custody = record;
   page->root = MAX (page->root, weight (book, record));
   vr_book_hold_addresses (book, page, TRUE);
-  page_choose_intent (page);
+  vr_page_choose_intent (book, page);
 }
 
 /* Of records that are allowed at the same time: a giver's word comes before the claim of somebody else. */
@@ -435,7 +374,7 @@ vr_book_open (VrBook *book)
   g_return_if_fail (held);
   for (guint i = 0; i < held->len; i++)
     if (!vr_state_is_intent (((VrRecord *) held->pdata[i])->state))
-      page_wait (book_page (book, held->pdata[i]), held->pdata[i]);
+      page_wait (vr_book_page (book, ((VrRecord *) held->pdata[i])->uuid), held->pdata[i]);
   open_pages (book, 2);
   open_pages (book, 0);
   book_advance (book);
@@ -481,9 +420,9 @@ vr_book_add_record (VrBook *book, VrRecord *record, GError **error)
     return FALSE;
   }
   if (!vr_state_is_intent (record->state))
-    return page_add_custody (book, book_page (book, record), record, error);
+    return page_add_custody (book, vr_book_page (book, record->uuid), record, error);
   claim = record->state == VR_STATE_INCOMING ? vr_book_record_fault (book, record) : NULL;
-  return claim ? refuse (record, claim, error) : page_add_intent (book_page (book, record), record);
+  return claim ? refuse (record, claim, error) : vr_page_add_intent (book, vr_book_page (book, record->uuid), record);
 }
 
 /* Of the hosts that wait, those that may be now. */

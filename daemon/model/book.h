@@ -6,12 +6,13 @@
 #pragma once
 
 #include "chain.h"
+#include "proof.h"
 
 G_BEGIN_DECLS
 
 typedef struct {
   VrRecord *custody; /* NULL while only an intent is known */
-  VrRecord *intent;  /* INCOMING, of custody's epoch or a later one, else NULL */
+  VrRecord *intent;  /* INCOMING, not refused, of custody's epoch or a later one, else NULL */
 } VrGuest;
 
 typedef struct _VrBook VrBook;
@@ -40,6 +41,15 @@ void     vr_book_open (VrBook *book);
 gboolean vr_book_add_record (VrBook *book, VrRecord *record, GError **error);
 /* TRUE: it is the latest record of that host now. FALSE with WAITS: it takes what others have; its earlier record, if any, stays. */
 gboolean vr_book_add_host (VrBook *book, VrHost *host, GError **error);
+
+/*
+ * The tokens of a guest that runs here (a reference is taken); NULL: it does not, or its XML was not seen yet, and intents are not judged.
+ * TRUE: another intent, or none, stands now.
+ */
+gboolean   vr_book_set_tokens (VrBook *book, const char *uuid, VrTokens *tokens);
+VrProof    vr_book_judge (const VrBook *book, const VrRecord *intent);
+/* (transfer full) of VrRecord: the guest's intents that would stand if they were proven, by writer; vr_book_why() says what they lack. */
+GPtrArray *vr_book_unproven (const VrBook *book, const char *uuid);
 
 /* (transfer full) of VrRecord: those that wait, of one guest (NULL: of all), by guest, epoch and writer. */
 GPtrArray *vr_book_waiting (const VrBook *book, const char *uuid);

@@ -11,6 +11,7 @@ typedef struct {
   char   **networks;       /* "h1:10.9.1.0/24": if any, the only guest networks that hosts may have */
   gboolean start_anywhere; /* a guest that runs nowhere may be started on any host; else at home, or where it ran last */
   char   **take_over;      /* hosts that may take over a guest that was not given to them */
+  gboolean unproven;       /* a target's word counts without proof that it was given the guest's XML (proof.h) */
 } VrTrust;
 
 /* What is wrong with the record whatever was recorded before, or NULL. */

@@ -22,7 +22,6 @@
 
 #define DISPUTE_MAX 16 /* epochs that another's word may be ahead of the owner's and be answered */
 
-
 const char *
 vr_presence_to_string (VrPresence presence)
 {
@@ -31,42 +30,13 @@ vr_presence_to_string (VrPresence presence)
   return names[presence];
 }
 
-VrSighting *
-vr_sighting_new (const char *uuid, const char *name)
-{
-  VrSighting *sighting = g_new0 (VrSighting, 1);
-
-  sighting->uuid = g_strdup (uuid);
-  sighting->name = g_strdup (name);
-  sighting->nics = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_nic_free);
-  return sighting;
-}
-
-void
-vr_sighting_free (VrSighting *sighting)
-{
-  if (sighting == NULL)
-    return;
-  g_free (sighting->uuid);
-  g_free (sighting->name);
-  g_free (sighting->home);
-  g_free (sighting->owner);
-  g_ptr_array_unref (sighting->nics);
-  g_free (sighting);
-}
-
-/* ---- what the XML says, into a record ---- */
-
 static void
-take_nics (VrRecord *record, GPtrArray *nics)
+set_string (char **place, const char *value)
 {
-  g_ptr_array_set_size (record->nics, 0);
-  for (guint i = 0; i < nics->len; i++)
-    {
-      const VrNic *nic = nics->pdata[i];
+  char *copy = g_strdup (value);
 
-      g_ptr_array_add (record->nics, vr_nic_new (nic->mac, (const char *const *) nic->addresses));
-    }
+  g_free (*place);
+  *place = copy;
 }
 
 static gboolean
@@ -83,56 +53,6 @@ same_nics (GPtrArray *a, GPtrArray *b)
         return FALSE;
     }
   return TRUE;
-}
-
-/* The XML in a running guest knows its name and NICs best. But an XML that has no address at all takes none away. */
-static gboolean
-has_address (GPtrArray *nics)
-{
-  for (guint i = 0; i < nics->len; i++)
-    if (((VrNic *) nics->pdata[i])->addresses[0] != NULL)
-      return TRUE;
-  return FALSE;
-}
-
-static void
-take_sighting (VrRecord *record, const VrSighting *sighting)
-{
-  g_free (record->name);
-  record->name = g_strdup (sighting->name);
-  if (has_address (sighting->nics) || !has_address (record->nics))
-    take_nics (record, sighting->nics);
-}
-
-/* The home of a guest as its XML tells it: the host whose network its addresses are in, else what its stamp says, else `otherwise`. */
-static char *
-home_of (const VrBook *book, const VrSighting *sighting, const char *otherwise)
-{
-  const char *holder = vr_book_holder (book, sighting->nics);
-
-  return g_strdup (holder != NULL ? holder : sighting->home != NULL ? sighting->home : otherwise);
-}
-
-/* A record of a guest that the log does not know, from its XML alone. */
-static VrRecord *
-record_from_sighting (const char *self, const VrBook *book, const VrSighting *sighting, VrState state)
-{
-  VrRecord *record = vr_record_new (sighting->uuid, sighting->name);
-
-  record->state = state;
-  record->writer = g_strdup (self);
-  record->home = home_of (book, sighting, self);
-  take_nics (record, sighting->nics);
-  return record;
-}
-
-static void
-set_string (char **place, const char *value)
-{
-  char *copy = g_strdup (value);
-
-  g_free (*place);
-  *place = copy;
 }
 
 /* ---- one function for each presence ---- */
@@ -291,6 +211,15 @@ given_in_error (const char *self, const VrBook *book, const VrRecord *custody)
   return give_away (self, book, custody, claimant);
 }
 
+/* Is my intent proven by what the XML carries now? It is another's when it comes again after a migration that failed. */
+static gboolean
+is_proven (const VrRecord *mine, const VrSighting *sighting)
+{
+  g_autofree char *proof = vr_proof_make (sighting->token, mine);
+
+  return proof == NULL || g_strcmp0 (proof, mine->proof) == 0;
+}
+
 static VrRecord *
 when_expected (const char *self, const VrBook *book, const VrGuest *guest, const VrSighting *sighting)
 {
@@ -306,11 +235,11 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
     return NULL; /* its owner runs no virt-relay: nothing can be said */
   if (g_str_equal (by_stamp ? sighting->owner : custody->owner, self))
     return by_stamp ? NULL : given_in_error (self, book, custody);
-  if (mine != NULL && (!by_stamp || mine->epoch == MAX (sighting->epoch, 1)))
+  if (mine != NULL && (!by_stamp || mine->epoch == MAX (sighting->epoch, 1)) && is_proven (mine, sighting))
     return NULL;
   if (by_stamp)
     {
-      record = record_from_sighting (self, book, sighting, VR_STATE_INCOMING);
+      record = vr_sighting_record (sighting, book, VR_STATE_INCOMING, self);
       record->epoch = MAX (sighting->epoch, 1);
       set_string (&record->owner, sighting->owner);
     }
@@ -319,13 +248,14 @@ when_expected (const char *self, const VrBook *book, const VrGuest *guest, const
       const char *holder;
 
       record = vr_record_derive (custody, VR_STATE_INCOMING, self);
-      take_sighting (record, sighting);
+      vr_sighting_fill (sighting, record);
       holder = vr_book_holder (book, record->nics);
       if (holder != NULL)
         set_string (&record->home, holder);
     }
   set_string (&record->origin, record->owner);
   set_string (&record->target, self);
+  record->proof = vr_proof_make (sighting->token, record);
   return record;
 }
 
@@ -347,10 +277,10 @@ claim (const char *self, const VrBook *book, const VrRecord *custody, const VrSi
     set_string (&record->origin, from_other ? custody->owner : NULL);
   set_string (&record->target, NULL);
   set_string (&record->owner, self);
-  take_sighting (record, sighting);
+  vr_sighting_fill (sighting, record);
   if (!is_active (custody)) /* it was started anew, maybe with other addresses */
     {
-      g_autofree char *home = home_of (book, sighting, custody->home);
+      g_autofree char *home = vr_sighting_home (sighting, book, custody->home);
 
       set_string (&record->home, home);
     }
@@ -395,7 +325,7 @@ when_running (const char *self, const VrBook *book, const VrGuest *guest, const 
 
   if (custody == NULL)
     {
-      record = record_from_sighting (self, book, sighting, VR_STATE_RUNNING);
+      record = vr_sighting_record (sighting, book, VR_STATE_RUNNING, self);
       record->epoch = MAX (1, sighting->epoch + (g_strcmp0 (sighting->owner, self) == 0 ? 0 : 1));
       record->owner = g_strdup (self);
       return said_once (self, book, record);
@@ -407,7 +337,7 @@ when_running (const char *self, const VrBook *book, const VrGuest *guest, const 
   record = vr_record_derive (custody, custody->state == VR_STATE_RETURNED ? VR_STATE_RETURNED : VR_STATE_RUNNING, self);
   if (custody->state == VR_STATE_LEAVING)
     set_string (&record->target, NULL);
-  take_sighting (record, sighting);
+  vr_sighting_fill (sighting, record);
   holder = vr_book_holder (book, record->nics);
   if (holder != NULL) /* it may not have been known when the record was made */
     set_string (&record->home, holder);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "book.h"
+#include "sighting.h"
 
 G_BEGIN_DECLS
 
@@ -19,18 +19,6 @@ typedef enum {
 } VrPresence;
 
 const char *vr_presence_to_string (VrPresence presence);
-
-/* What a guest's XML says of it. */
-typedef struct {
-  char      *uuid, *name;
-  GPtrArray *nics;        /* of VrNic; those that no address is known of included */
-  char      *home, *owner; /* from the stamp that it carries; NULL: none */
-  guint64    epoch;       /* likewise; 0: none */
-} VrSighting;
-
-VrSighting *vr_sighting_new (const char *uuid, const char *name);
-void        vr_sighting_free (VrSighting *sighting);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrSighting, vr_sighting_free)
 
 /*
  * The record that `self` has to write now, or NULL if the log says what is (transfer full, not shared yet).

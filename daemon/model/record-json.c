@@ -7,6 +7,7 @@
 #include "record-fields.h"
 
 #include "address.h"
+#include "proof.h"
 
 #include <string.h>
 
@@ -69,6 +70,7 @@ vr_record_to_json (const VrRecord *record)
   add_text (builder, "target", record->target);
   add_text (builder, "home", record->home);
   add_text (builder, "writer", record->writer);
+  add_text (builder, "proof", record->proof);
   add_number (builder, "time_us", record->time_us);
   add_number (builder, "seq", record->seq);
   json_builder_set_member_name (builder, "nics");
@@ -142,6 +144,12 @@ check_uuid (const char *value)
     if (g_ascii_isupper (*p))
       return "is not in lower case";
   return g_uuid_string_is_valid (value) ? NULL : "is not a UUID";
+}
+
+static const char *
+check_proof (const char *value)
+{
+  return vr_token_is_valid (value) ? NULL : "is not 64 hexadecimal digits in lower case";
 }
 
 static const char *
@@ -313,6 +321,7 @@ read_guest (JsonObject *object, GError **error)
       !read_text (object, "target", FALSE, check_host_name, &record->target, error) ||
       !read_text (object, "home", TRUE, check_host_name, &record->home, error) ||
       !read_text (object, "writer", TRUE, check_host_name, &record->writer, error) ||
+      !read_text (object, "proof", FALSE, check_proof, &record->proof, error) ||
       !read_number (object, "time_us", 0, &record->time_us, error) ||
       !read_number (object, "seq", 1, &seq, error) ||
       !read_nics (object, record->nics, error))

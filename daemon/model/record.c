@@ -117,6 +117,7 @@ record_clear (gpointer data)
   g_free (record->target);
   g_free (record->home);
   g_free (record->writer);
+  g_free (record->proof);
   g_ptr_array_unref (record->nics);
 }
 
@@ -131,7 +132,8 @@ vr_record_equal_content (const VrRecord *a, const VrRecord *b)
 {
   if (g_strcmp0 (a->uuid, b->uuid) != 0 || g_strcmp0 (a->name, b->name) != 0 || a->epoch != b->epoch || a->state != b->state ||
       g_strcmp0 (a->owner, b->owner) != 0 || g_strcmp0 (a->origin, b->origin) != 0 || g_strcmp0 (a->target, b->target) != 0 ||
-      g_strcmp0 (a->home, b->home) != 0 || g_strcmp0 (a->writer, b->writer) != 0 || a->nics->len != b->nics->len)
+      g_strcmp0 (a->home, b->home) != 0 || g_strcmp0 (a->writer, b->writer) != 0 ||
+      g_strcmp0 (a->proof, b->proof) != 0 || a->nics->len != b->nics->len)
     return FALSE;
 
   for (guint i = 0; i < a->nics->len; i++) {

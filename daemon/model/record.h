@@ -51,6 +51,7 @@ typedef struct {
   char      *writer;
   gint64     time_us;        /* wall clock, microseconds since 1970; for people. It decides only between the intents of two targets */
   guint64    seq;            /* counts the writer's records, for the order of one writer's */
+  char      *proof;          /* INCOMING: that its writer was given the guest's XML (proof.h); NULL: none */
   GPtrArray *nics;           /* of VrNic; never NULL */
 } VrRecord;
 
@@ -61,7 +62,7 @@ void      vr_nic_free (VrNic *nic);
 VrRecord *vr_record_new (const char *uuid, const char *name);
 /*
  * A copy of `from` (its uuid, name, nics, home, epoch …) that a caller may still change before it shares it; seq and time_us
- * are 0: appending it to the log sets them.
+ * are 0: appending it to the log sets them. It has no proof: that would be of another record.
  */
 VrRecord *vr_record_derive (const VrRecord *from, VrState state, const char *writer);
 VrRecord *vr_record_ref (VrRecord *record);

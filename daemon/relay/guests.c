@@ -6,7 +6,6 @@
 #include "relay-private.h"
 
 #define CALL_DEADLINE_MS 10000
-#define STAMP_DEADLINE_MS (10 * 60 * 1000) /* it waits behind a migration */
 #define CLAIM_DELAY_MS 5000
 #define LIST_AGAIN_S 1
 #define LEARN_TICKS 6 /* addresses that nothing announces are asked for again at each of so many ticks */
@@ -21,6 +20,9 @@ vr_local_free (VrLocal *local)
   g_clear_pointer (&local->sighting, vr_sighting_free);
   g_clear_pointer (&local->here, vr_here_free);
   g_clear_pointer (&local->stamped, vr_guest_metadata_free);
+  g_clear_pointer (&local->spent, g_ptr_array_unref);
+  g_clear_pointer (&local->doubts, g_hash_table_unref);
+  g_free (local->fresh);
   g_clear_pointer (&local->told, g_hash_table_unref);
   g_clear_pointer (&local->flip, vr_switch_free);
   g_clear_pointer (&local->back, vr_switch_free);
@@ -38,6 +40,8 @@ vr_relay_local (VrRelay *self, const char *uuid)
       local = g_new0 (VrLocal, 1);
       local->uuid = g_strdup (uuid);
       local->relay = self;
+      local->spent = g_ptr_array_new_with_free_func (g_free);
+      local->doubts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
       g_hash_table_insert (self->locals, local->uuid, local);
     }
   return local;
@@ -52,27 +56,6 @@ nic_from_xml (const VrGuestNic *nic)
   g_ptr_array_extend (addresses, nic->learned, NULL, NULL);
   g_ptr_array_add (addresses, NULL);
   return vr_nic_new (nic->mac, (const char *const *) addresses->pdata);
-}
-
-static VrGuestMetadata *
-copy_metadata (const VrGuestMetadata *from)
-{
-  VrGuestMetadata *copy = vr_guest_metadata_new ();
-
-  copy->home = g_strdup (from->home);
-  copy->owner = g_strdup (from->owner);
-  copy->epoch = from->epoch;
-  for (guint i = 0; i < from->nics->len; i++)
-    {
-      const VrMetadataNic *nic = from->nics->pdata[i];
-      VrMetadataNic       *own = vr_guest_metadata_get_nic (copy, nic->mac);
-
-      for (guint k = 0; k < nic->addresses->len; k++)
-        vr_metadata_nic_add_address (own, nic->addresses->pdata[k]);
-      for (guint k = 0; k < nic->learned->len; k++)
-        vr_metadata_nic_add_learned (own, nic->learned->pdata[k]);
-    }
-  return copy;
 }
 
 static void
@@ -94,7 +77,6 @@ vr_local_see (VrLocal *local, const VrGuestXml *xml)
 
   g_clear_pointer (&local->sighting, vr_sighting_free);
   g_clear_pointer (&local->here, vr_here_free);
-  g_clear_pointer (&local->stamped, vr_guest_metadata_free);
   g_clear_pointer (&local->told, g_hash_table_unref);
   local->told = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   local->sighting = vr_sighting_new (xml->uuid, xml->name);
@@ -111,43 +93,13 @@ vr_local_see (VrLocal *local, const VrGuestXml *xml)
     }
   if (!tapped) /* `migrate begin`: no QEMU yet */
     g_clear_pointer (&local->here, vr_here_free);
-  if (xml->metadata == NULL)
-    return;
-  local->stamped = copy_metadata (xml->metadata);
-  local->sighting->home = g_strdup (xml->metadata->home);
-  local->sighting->owner = g_strdup (xml->metadata->owner);
-  local->sighting->epoch = xml->metadata->epoch;
-}
-
-/* ---- stamping: the guest carries its record with it ---- */
-
-/* What its administrator did not write there is marked: another source may know better later. */
-static VrGuestMetadata *
-stamp_of (const VrRecord *record, const VrLocal *local)
-{
-  VrGuestMetadata *stamp = vr_guest_metadata_new ();
-
-  stamp->home = g_strdup (record->home);
-  stamp->owner = g_strdup (record->owner);
-  stamp->epoch = record->epoch;
-  for (guint i = 0; i < record->nics->len; i++)
-    {
-      const VrNic *nic = record->nics->pdata[i];
-
-      for (char **address = nic->addresses; *address != NULL; address++)
-        if (g_hash_table_contains (local->told, *address))
-          vr_metadata_nic_add_address (vr_guest_metadata_get_nic (stamp, nic->mac), *address);
-        else
-          vr_metadata_nic_add_learned (vr_guest_metadata_get_nic (stamp, nic->mac), *address);
-    }
-  return stamp;
+  vr_local_see_stamp (local, xml->metadata);
 }
 
 typedef struct {
-  VrRelay         *relay;
-  char            *uuid;
-  guint            serial;
-  VrGuestMetadata *stamp;
+  VrRelay *relay;
+  char    *uuid;
+  guint    serial;
 } Asked;
 
 static Asked *
@@ -166,53 +118,9 @@ asked_free (Asked *asked)
 {
   g_object_unref (asked->relay);
   g_free (asked->uuid);
-  g_clear_pointer (&asked->stamp, vr_guest_metadata_free);
   g_free (asked);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Asked, asked_free)
-
-static void
-on_stamped (GObject *source, GAsyncResult *result, gpointer data)
-{
-  g_autoptr (Asked) asked = data;
-  g_autoptr (GError) error = NULL;
-  VrLocal *local;
-
-  if (!vr_virt_stamp_finish (VR_VIRT (source), result, &error))
-    g_info ("guest %s: its record was not stamped into its XML: %s", asked->uuid, error->message);
-  if (g_cancellable_is_cancelled (asked->relay->cancellable))
-    return;
-  local = g_hash_table_lookup (asked->relay->locals, asked->uuid);
-  if (local == NULL)
-    return;
-  local->stamping = FALSE;
-  if (error != NULL)
-    return; /* the next tick or event tries again */
-  g_clear_pointer (&local->stamped, vr_guest_metadata_free);
-  local->stamped = g_steal_pointer (&asked->stamp);
-  vr_relay_settle (asked->relay, local); /* the record may have changed meanwhile */
-}
-
-static void
-stamp (VrRelay *self, VrLocal *local)
-{
-  const VrGuest   *guest = vr_book_guest (self->book, local->uuid);
-  g_autofree char *text = NULL;
-  g_autoptr (VrGuestMetadata) wanted = NULL;
-  Asked *asked;
-
-  if (local->sighting == NULL || local->stamping || local->presence != VR_PRESENCE_RUNNING || guest == NULL || guest->custody == NULL
-      || !g_str_equal (guest->custody->owner, self->config->host->name))
-    return;
-  wanted = stamp_of (guest->custody, local);
-  if (vr_guest_metadata_equal (wanted, local->stamped))
-    return;
-  text = vr_guest_xml_format_metadata (wanted);
-  local->stamping = TRUE;
-  asked = asked_new (self, local);
-  asked->stamp = g_steal_pointer (&wanted);
-  vr_virt_stamp_async (self->virt, local->uuid, text, STAMP_DEADLINE_MS, self->cancellable, on_stamped, asked);
-}
 
 /* ---- presence, and what follows from it ---- */
 
@@ -248,6 +156,7 @@ vr_relay_set_presence (VrRelay *self, VrLocal *local, VrPresence presence)
     {
       g_info ("guest %s: %s, was %s", local->sighting != NULL ? local->sighting->name : local->uuid,
               vr_presence_to_string (presence), vr_presence_to_string (local->presence));
+      local->renew |= presence == VR_PRESENCE_RUNNING && (local->presence == VR_PRESENCE_LEAVING || local->presence == VR_PRESENCE_HANDED_OVER);
       local->presence = presence;
       local->waited = FALSE;
       g_clear_handle_id (&local->timer, g_source_remove);
@@ -266,16 +175,20 @@ vr_relay_settle (VrRelay *self, VrLocal *local)
   vr_relay_reconcile_soon (self);
   if (!self->log_ready)
     return;
-  if (local->sighting == NULL && (local->presence == VR_PRESENCE_EXPECTED || local->presence == VR_PRESENCE_RUNNING))
+  if (local->sighting == NULL && local->presence != VR_PRESENCE_ABSENT && local->presence != VR_PRESENCE_HANDED_OVER)
     return; /* its XML is on its way */
+  vr_relay_know_tokens (self, local);
   record = vr_custody_next (me, self->book, local->uuid, local->presence, local->sighting, local->waited);
+  if (record != NULL && record->state == VR_STATE_LEAVING)
+    vr_relay_say_unproven (self, record);
   if (record != NULL)
     vr_relay_write (self, record);
+  vr_relay_doubt (self, local);
   if (local->timer == 0 && !local->waited
       && vr_custody_waits (me, self->book, local->uuid, local->presence, local->sighting))
     start_timer (self, local, CLAIM_DELAY_MS);
   if (local->presence != VR_PRESENCE_ABSENT)
-    stamp (self, local);
+    vr_relay_stamp (self, local);
   else if (local->timer == 0)
     g_hash_table_remove (self->locals, local->uuid);
 }
@@ -381,7 +294,7 @@ vr_relay_look_for_addresses (VrRelay *self)
     {
       if ((local->lacks_address || (local->may_learn && all)) && local->presence == VR_PRESENCE_RUNNING)
         vr_relay_look (self, local);
-      stamp (self, local);
+      vr_relay_stamp (self, local);
     }
 }
 

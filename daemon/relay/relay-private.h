@@ -26,6 +26,11 @@ typedef struct {
   gboolean         may_learn;     /* the XML does not name all families of all NICs: libvirt may learn others */
   GHashTable      *told;          /* set of the addresses that its administrator wrote into its metadata; NULL until its XML was seen */
   VrGuestMetadata *stamped;  /* what its live XML carries; NULL: nothing */
+  char            *fresh;    /* stamp.c's: a token that is being written, or was to be; NULL: none */
+  GPtrArray       *spent;    /* likewise: of char *, tokens before, the latest last */
+  gboolean         shown, renew; /* likewise: a target has its token; it needs another */
+  GHashTable      *doubts;   /* likewise: writer -> its intent that is not proven */
+  guint            sightings; /* how often its XML was seen */
   VrSwitch        *flip;     /* the routes to where it is going, built beforehand; NULL: not known, or not possible yet */
   VrSwitch        *back;     /* and those as they are while it is here */
   VrSwitchover    *switchover; /* what it takes that no packet is lost; armed, or under way, or over */
@@ -108,6 +113,13 @@ void     vr_relay_settle_all (VrRelay *self);
 /* A guest that the log says is here, or coming, and of which libvirt knows nothing: it is absent, like any other. */
 void     vr_relay_settle_unseen (VrRelay *self, const char *uuid);
 void     vr_relay_look_for_addresses (VrRelay *self);
+
+/* stamp.c: what its XML carries of it */
+void     vr_local_see_stamp (VrLocal *local, const VrGuestMetadata *metadata); /* NULL: there is none. The sighting is there */
+void     vr_relay_know_tokens (VrRelay *self, VrLocal *local); /* into the book */
+void     vr_relay_stamp (VrRelay *self, VrLocal *local);      /* if there is something new to write */
+void     vr_relay_doubt (VrRelay *self, VrLocal *local);      /* intents that are not proven are looked into, and refused */
+void     vr_relay_say_unproven (VrRelay *self, const VrRecord *leaving); /* if its target is believed without proof */
 
 /* events.c: libvirt and its hooks -> guests on this host */
 void     vr_relay_events_connect (VrRelay *self);

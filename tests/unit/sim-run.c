@@ -3,6 +3,7 @@
 #include "sim.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ROUNDS 100
 #define NEWS 5000
@@ -24,7 +25,8 @@ start (Sim *sim, guint i, guint host)
   SimGuest *guest = &sim->guests[i];
 
   guest->at = (int) host;
-  guest->stamp = (SimStamp) { -1, -1, 0 };
+  guest->stamp = (SimStamp) { -1, -1, 0, 0 };
+  memset (guest->spent, 0, sizeof guest->spent);
   sim->net.guests[i].runs = (int) host;
   sim->net.guests[i].tap_at[host] = TRUE;
   say_move (sim, i, "starts");
@@ -59,6 +61,7 @@ move_on (Sim *sim, guint i)
         return;
       guest->to = (int) to;
       guest->phase = SIM_MOVE_BEGUN;
+      guest->shown = TRUE;
       say_move (sim, i, "begins to migrate");
       if (!sim_chance (sim, 10)) /* hooks get lost */
         sim_event (sim, to, i, SIM_HOOK_MIGRATE);

@@ -126,7 +126,7 @@ make_guest (Sim *sim, guint i)
   g_snprintf (guest->uuid, sizeof guest->uuid, "0000000%u-2222-3333-4444-555555555555", i);
   g_snprintf (guest->name, sizeof guest->name, "g%u", i);
   guest->at = guest->to = -1;
-  guest->stamp = (SimStamp) { -1, -1, 0 };
+  guest->stamp = (SimStamp) { -1, -1, 0, 0 };
   guest->odd = sim_chance (sim, 15);
   guest->owners = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   station->home = sim_below (sim, sim->net.n_hosts);
@@ -184,6 +184,7 @@ sim_set_liar (Sim *sim)
       return FALSE; /* it has the say over those at home there, and over nobody's anybody has */
   sim->take_over[0] = sim->hosts[sim->liar].name;
   sim->trust = (VrTrust) { .start_anywhere = sim->bug != NULL && sim->bug->anywhere,
+                           .unproven = sim->bug != NULL && sim->bug->unproven,
                            .take_over = sim->bug != NULL && sim->bug->believed ? sim->take_over : NULL };
   for (guint i = 0; i < sim->net.n_hosts; i++)
     vr_book_set_trust (sim->hosts[i].book, &sim->trust);
@@ -280,6 +281,8 @@ check_record (Sim *sim, guint host, guint guest, const VrRecord *record)
     {
       if (presence == VR_PRESENCE_RUNNING)
         sim_fail (sim, "attracted", "%s gives %s, which runs there, to the liar %s", record->writer, record->name, record->owner);
+      if (presence != VR_PRESENCE_ABSENT && sim->hosts[host].locals[guest].token != 0)
+        sim_fail (sim, "misled", "%s takes the liar %s for the target of %s, whose XML carries a token", record->writer, record->target, record->name);
       sim->guests[guest].misled = TRUE;
     }
   if (sim->liar >= 0) /* a lie about where a guest goes makes honest hosts dispute: it costs packets, and brings them nowhere else */
@@ -360,6 +363,59 @@ lie_of_itself (Sim *sim)
       }
 }
 
+static char *
+token_text (guint64 token)
+{
+  return token != 0 ? g_strdup_printf ("%064" G_GINT64_MODIFIER "x", token) : NULL;
+}
+
+/* All but the token, which it was not given: a proof of nothing, the true target's, or one by a token that it made up. */
+static char *
+false_proof (Sim *sim, const VrRecord *lie)
+{
+  const VrGuest   *known = vr_book_guest (sim->hosts[sim->liar].book, lie->uuid);
+  g_autofree char *token = token_text (G_MAXUINT32);
+
+  switch (sim_below (sim, 4))
+    {
+    case 0:
+      return NULL;
+    case 1:
+      return g_strdup (token);
+    case 2:
+      return known != NULL && known->intent != NULL ? g_strdup (known->intent->proof) : NULL;
+    default:
+      return vr_proof_make (token, lie);
+    }
+}
+
+/* While a guest really migrates, the liar announces it, rightly in all but that it comes there; its clock is ahead. */
+static gboolean
+lie_of_a_move (Sim *sim, guint guest)
+{
+  SimHost        *liar = &sim->hosts[sim->liar];
+  const SimGuest *is = &sim->guests[guest];
+  const VrRecord *custody = is->phase != SIM_MOVE_NONE ? sim_custody (sim, (guint) is->at, guest) : NULL;
+  g_autoptr (VrRecord) lie = NULL;
+
+  if (custody == NULL || g_str_equal (custody->owner, liar->name) || custody->nics->len == 0)
+    return FALSE;
+  lie = vr_record_derive (custody, VR_STATE_INCOMING, liar->name);
+  g_free (lie->origin);
+  lie->origin = g_strdup (custody->owner);
+  g_free (lie->target);
+  lie->target = g_strdup (liar->name);
+  lie->time_us = ++sim->clock + 1000;
+  lie->seq = ++liar->seq;
+  lie->proof = false_proof (sim, lie);
+  sim_trace (sim, "  %s lies that %s comes to it, epoch %" G_GUINT64_FORMAT, liar->name, lie->name, lie->epoch);
+  g_ptr_array_add (liar->records[sim->liar], vr_record_ref (lie));
+  for (guint i = 0; i < sim->net.n_hosts; i++)
+    if ((int) i != sim->liar)
+      g_queue_push_tail (&sim->hosts[i].inbox[sim->liar], vr_record_ref (lie));
+  return TRUE;
+}
+
 /* Any record at all, of custody, an intent, or of itself, as long as it is the liar's own word: the engine sees to that. */
 void
 sim_lie (Sim *sim)
@@ -377,6 +433,8 @@ sim_lie (Sim *sim)
       lie_of_itself (sim);
       return;
     }
+  if (sim_chance (sim, 50) && lie_of_a_move (sim, guest))
+    return;
   lie->state = states[sim_below (sim, G_N_ELEMENTS (states))];
   lie->epoch = sim_chance (sim, 20) ? 1 + sim_below (sim, 1000) : (known != NULL ? known->epoch : 1) + sim_below (sim, 3);
   lie->writer = g_strdup (liar->name);
@@ -396,7 +454,24 @@ sim_lie (Sim *sim)
       g_queue_push_tail (&sim->hosts[i].inbox[sim->liar], vr_record_ref (lie));
 }
 
-/* The owner's daemon writes its record into the guest's XML, which a migration carries along; now and then that fails. */
+/* One for each owner and epoch; and after a migration that failed, because its target knows the one that was. */
+static guint64
+next_token (Sim *sim, guint guest, const VrRecord *custody)
+{
+  SimGuest *is = &sim->guests[guest];
+
+  if (is->stamp.token != 0 && !is->shown && is->stamp.epoch == custody->epoch && is->stamp.owner == number_of (custody->owner))
+    return is->stamp.token;
+  memmove (&is->spent[1], &is->spent[0], sizeof is->spent - sizeof is->spent[0]);
+  is->spent[0] = is->stamp.token;
+  is->shown = FALSE;
+  return ++sim->tokens;
+}
+
+/*
+ * The owner's daemon writes its record into the guest's XML, which a migration carries along; now and then that fails. libvirt lets nobody
+ * write there while the guest migrates: that is so for the token here, not for the rest.
+ */
 static void
 stamp (Sim *sim, guint host, guint guest)
 {
@@ -405,7 +480,36 @@ stamp (Sim *sim, guint host, guint guest)
   if (sim->hosts[host].locals[guest].presence != VR_PRESENCE_RUNNING || custody == NULL || number_of (custody->owner) != (int) host
       || (!sim->guests[guest].odd && sim_chance (sim, 20)))
     return;
-  sim->guests[guest].stamp = (SimStamp) { number_of (custody->home), (int) host, custody->epoch };
+  if (sim->guests[guest].phase == SIM_MOVE_NONE && sim->guests[guest].at == (int) host)
+    {
+      sim->guests[guest].stamp.token = next_token (sim, guest, custody);
+      sim->hosts[host].locals[guest].token = sim->guests[guest].stamp.token;
+    }
+  sim->guests[guest].stamp.home = number_of (custody->home);
+  sim->guests[guest].stamp.owner = (int) host;
+  sim->guests[guest].stamp.epoch = custody->epoch;
+}
+
+/* What the daemon knows of the tokens of a guest that runs there goes into its book. */
+static void
+know_tokens (Sim *sim, guint host, guint guest)
+{
+  const SimLocal  *local = &sim->hosts[host].locals[guest];
+  g_autofree char *token = token_text (local->token);
+  g_autoptr (GStrvBuilder) before = g_strv_builder_new ();
+  g_auto (GStrv)        spent = NULL;
+  g_autoptr (VrTokens) tokens = NULL;
+
+  for (guint i = 0; i < SIM_SPENT && sim->guests[guest].spent[i] != 0; i++)
+    {
+      g_autofree char *text = token_text (sim->guests[guest].spent[i]);
+
+      g_strv_builder_add (before, text);
+    }
+  spent = g_strv_builder_end (before);
+  if (local->sighting != NULL && local->presence != VR_PRESENCE_ABSENT && local->presence != VR_PRESENCE_EXPECTED)
+    tokens = vr_tokens_new (token, NULL, (const char *const *) spent);
+  vr_book_set_tokens (sim->hosts[host].book, sim->guests[guest].uuid, tokens);
 }
 
 static void
@@ -416,6 +520,7 @@ settle (Sim *sim, guint host, guint guest)
   VrRecord *record;
 
   self->dirty = TRUE;
+  know_tokens (sim, host, guest);
   if (local->sighting == NULL && (local->presence == VR_PRESENCE_EXPECTED || local->presence == VR_PRESENCE_RUNNING))
     return;
   record = vr_custody_next (self->name, self->book, sim->guests[guest].uuid, local->presence, local->sighting, local->waited);
@@ -434,6 +539,7 @@ settle (Sim *sim, guint host, guint guest)
     local_clear (local);
   else
     stamp (sim, host, guest);
+  know_tokens (sim, host, guest);
 }
 
 /* ---- what libvirt says ---- */
@@ -448,8 +554,10 @@ see (Sim *sim, guint host, guint guest, SimStamp stamp, gboolean tapped)
   local->sighting = vr_sighting_new (sim->guests[guest].uuid, sim->guests[guest].name);
   g_ptr_array_add (local->sighting->nics, vr_nic_new (sim->net.guests[guest].mac, addresses));
   local->here = tapped;
+  local->token = stamp.token;
   if (stamp.owner < 0)
     return;
+  local->sighting->token = token_text (stamp.token);
   local->sighting->home = g_strdup (sim->hosts[stamp.home].name);
   local->sighting->owner = g_strdup (sim->hosts[stamp.owner].name);
   local->sighting->epoch = stamp.epoch;

@@ -10,6 +10,7 @@
 #include "sim-forward.h"
 
 #define SIM_THRESHOLD 3 /* answers */
+#define SIM_SPENT 4
 
 typedef struct _Sim Sim;
 
@@ -38,6 +39,7 @@ typedef enum {
 typedef struct {
   int     home, owner; /* -1: none */
   guint64 epoch;
+  guint64 token;       /* 0: none */
 } SimStamp;
 
 typedef struct {
@@ -51,6 +53,8 @@ typedef struct {
   SimPhase phase;
   int      at, to; /* -1: nowhere */
   SimStamp stamp;
+  guint64  spent[SIM_SPENT]; /* tokens of earlier stamps, the latest first */
+  gboolean shown;  /* its token was given to a target */
   gboolean misled; /* its owner took the liar's word for where it migrates to: docs/log.md says when that can be */
   gboolean odd;    /* its address is in no host's networks; then only its records and its stamp know its home */
   GHashTable *owners; /* epoch (as text) -> its owners' names, over all records of custody ever written */
@@ -61,6 +65,7 @@ typedef struct {
   gboolean    here, waited;
   VrPresence  presence;
   VrSighting *sighting;
+  guint64     token; /* in the XML as it was last seen, or written */
 } SimLocal;
 
 typedef struct {
@@ -90,6 +95,7 @@ struct _SimBug {
   SimLayers   layers;  /* what is missing everywhere */
   gboolean    liar;    /* one host lies (sim_set_liar()) … */
   gboolean    believed, anywhere; /* … and may take over what it was not given; and anybody may start what stopped */
+  gboolean    unproven; /* … and what it announces needs no proof */
 };
 
 struct _Sim {
@@ -106,6 +112,7 @@ struct _Sim {
   VrTrust       trust; /* of every host, where there is a liar */
   char         *take_over[2];
   gint64        clock;
+  guint64       tokens; /* made so far */
   GString      *trace;
   char         *failure, *property; /* the first, or NULL */
 };

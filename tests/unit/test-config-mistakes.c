@@ -214,6 +214,7 @@ static const Mistake mistakes[] = {
     "test.conf: [path] confirm-after: \"0\" is not a number of seconds from 1 to 3600" },
   /* [migration] */
   { "trust-start", LEAST "[trust]\nstart = maybe\n", "test.conf: [trust] start: \"maybe\" is neither anywhere nor home" },
+  { "trust-intents", LEAST "[trust]\nintents = some\n", "test.conf: [trust] intents: \"some\" is neither proven nor any" },
   { "trust-no-network", LEAST "[trust]\nnetworks = h1:10.9.1.0\n", "test.conf: [trust] networks: \"h1:10.9.1.0\" does not end in a network: write it like h1:10.9.1.0/24 or h1:fd00:9:1::/64" },
   { "trust-no-host", LEAST "[trust]\nnetworks = 10.9.1.0/24\n", "test.conf: [trust] networks: \"10.9.1.0/24\" does not begin with a host's name: write it like h1:10.9.1.0/24" },
   { "trust-take-over", LEAST "[trust]\ntake-over = h/3\n", "test.conf: [trust] take-over: \"h/3\" is not a host's name" },

@@ -9,13 +9,15 @@
 static void
 test_trust (Files *files, gconstpointer data)
 {
-  g_autoptr (VrConfig) config = load_ok (files, LEAST "[trust]\nnetworks = h1:10.9.1.0/24 h1:FD00:9:1::/64\nstart = home\ntake-over = h3, h4\n");
+  g_autoptr (VrConfig) config = load_ok (files, LEAST "[trust]\nnetworks = h1:10.9.1.0/24 h1:FD00:9:1::/64\nstart = home\nintents = any\ntake-over = h3, h4\n");
   g_autoptr (VrConfig) least = load_ok (files, LEAST);
   const char *const networks[] = { "h1:10.9.1.0/24", "h1:fd00:9:1::/64", NULL }, *const hosts[] = { "h3", "h4", NULL };
 
   g_assert_cmpstrv (config->trust.networks, networks);
   g_assert_cmpstrv (config->trust.take_over, hosts);
   g_assert_false (config->trust.start_anywhere);
+  g_assert_true (config->trust.unproven);
+  g_assert_false (least->trust.unproven);
   g_assert_true (least->trust.start_anywhere);
   g_assert_null (least->trust.networks);
 }

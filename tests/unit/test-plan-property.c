@@ -439,6 +439,7 @@ static const SimBug bugs[] = {
   { .name = "liar-not-checked", .property = "attracted", .liar = TRUE, .believed = TRUE },
   { .name = "liar-starts-what-stopped", .property = "attracted", .liar = TRUE, .anywhere = TRUE },
   { .name = "liar-gives-what-is-not-its-own", .property = "attracted", .liar = TRUE, .arrival = writer_not_checked },
+  { .name = "liar-announces-without-proof", .property = "misled", .liar = TRUE, .unproven = TRUE },
   { .name = "explained-without-the-filter", .property = "explained", .unexplained = "peer-net" },
   { .name = "last-arrival-wins", .property = "agree", .arrival = last_arrival_wins },
 };

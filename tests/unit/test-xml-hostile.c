@@ -346,6 +346,26 @@ test_warnings_are_bounded (void)
   g_assert_cmpuint (guest->warnings->len, ==, 100);
 }
 
+/* It is left out, and not shown: it may be most of a real one */
+static void
+test_bad_token (void)
+{
+  static const char *const tokens[] = { "0011", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeefg",
+                                        "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF",
+                                        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff0" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (tokens); i++)
+    {
+      g_autofree char *text = g_strdup_printf ("<metadata><v:guest " OWN_NS " token='%s'/></metadata>", tokens[i]);
+      g_autoptr (VrGuestXml) guest = assert_taken (text);
+
+      g_assert_null (guest->metadata->token);
+      assert_warns (guest, "token");
+      for (guint w = 0; w < guest->warnings->len; w++)
+        g_assert_null (strstr (guest->warnings->pdata[w], tokens[i]));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -372,6 +392,7 @@ main (int argc, char **argv)
   g_test_add_func ("/xml/hostile/same-mac", test_second_nic_with_the_same_mac);
   g_test_add_func ("/xml/hostile/bad-addresses", test_bad_addresses);
   g_test_add_func ("/xml/hostile/bad-epoch", test_bad_epoch);
+  g_test_add_func ("/xml/hostile/bad-token", test_bad_token);
   g_test_add_func ("/xml/hostile/wrong-namespace", test_metadata_in_a_wrong_namespace);
   g_test_add_func ("/xml/hostile/wrong-place", test_metadata_in_a_wrong_place);
   g_test_add_func ("/xml/hostile/metadata-twice", test_metadata_twice);

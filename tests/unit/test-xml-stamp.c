@@ -21,6 +21,7 @@ full_metadata (void)
   metadata->home = g_strdup ("h1");
   metadata->owner = g_strdup ("h\"3' <&>");
   metadata->epoch = G_MAXINT64;
+  metadata->token = g_strdup ("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
   vr_metadata_nic_add_address (vr_guest_metadata_get_nic (metadata, "52:54:00:00:00:01"), "10.9.1.100");
   vr_metadata_nic_add_address (vr_guest_metadata_get_nic (metadata, "52:54:00:00:00:01"), "fd00:9:1::100");
   vr_metadata_nic_add_address (vr_guest_metadata_get_nic (metadata, "52:54:00:00:00:02"), "10.9.2.100");

@@ -24,6 +24,7 @@ typedef struct {
   GHashTable *answers, *sought, *waited, *held, *changed;
   VrDirect    direct;
   gboolean    ordered;
+  const char *token;   /* in d's XML; NULL: none */
 } World;
 
 static inline void
@@ -102,9 +103,11 @@ static inline gboolean
 world_settle (World *world, const char *self, VrPresence presence, gboolean waited)
 {
   g_autoptr (VrSighting) sighting = sighting_of_d ();
-  g_autoptr (VrRecord) record = vr_custody_next (self, world->book, D, presence, sighting, waited);
+  g_autoptr (VrRecord) record = NULL;
   g_autoptr (GError) error = NULL;
 
+  sighting->token = g_strdup (world->token);
+  record = vr_custody_next (self, world->book, D, presence, sighting, waited);
   if (record == NULL)
     return FALSE;
   record->seq = ++world->seq;

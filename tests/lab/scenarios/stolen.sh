@@ -38,8 +38,15 @@ expect_soon "that is believed" eval 'on h1 virt-relay hosts --names | grep -qx h
 expect_ok "it writes that d runs on h4" lie guest '.epoch = 9 | .owner = "h4" | .writer = "h4"'
 for h in h1 h2 h3; do expect_soon "$h does not believe it" refuses $h running; done
 expect_ok "it writes that d moved to h4" lie guest '.epoch = 10 | .owner = "h4" | .writer = "h4" | .state = "moved" | .origin = "h4" | .target = "h4"'
-expect_ok "it announces d" lie intent '.state = "incoming" | .writer = "h4" | .origin = "h1" | .target = "h4"'
-expect_soon "h1 wants a tunnel to h4 for that, and no more" eval 'on h1 virt-relay hosts --json | jq -e ".[] | select(.name == \"h4\") | .wanted" > /dev/null'
+# announce [PROOF]: h4's clock is a day ahead
+announce() { lie intent ".state = \"incoming\" | .writer = \"h4\" | .origin = \"h1\" | .target = \"h4\" | .time_us += 86400000000 | .proof = ${1:-null}"; }
+token() { virsh_on "$1" dumpxml d | grep -o 'token=.[0-9a-f]*' | cut -c 8-; }
+wants_h4() { on h1 virt-relay hosts --json | jq -e '.[] | select(.name == "h4") | .wanted' > /dev/null; }
+expect_soon "d carries a token" eval '[ "$(token h1 | wc -c)" -eq 65 ]'
+first=$(token h1)
+expect_ok "it announces d" announce
+expect_soon "h1, whose d it is, does not believe it" refuses h1 incoming
+expect_fail "and wants no tunnel to it" wants_h4
 expect_ok "h2 sends to h1, and h1 to its bridge" to_d
 expect_ok "h2's routes are what they were" test "$(ways h2)" = "$before"
 for h in h1 h2 h3; do expect_ok "$h knows that d is on h1" owner_is $h d h1; done
@@ -48,6 +55,38 @@ traffic_stop
 expect lost -eq 0
 expect cleartext -eq 0
 
-migrate d h1 h2
+# d really migrates, and h4 says that it comes to it: from before on; while memory is copied, with the true target's proof; and with one of its own
+named_h4() { on h1 virt-relay log d --json | jq -e 'any(.writer == "h1" and .target == "h4")' > /dev/null; }
+names() { on h1 virt-relay log d --json | jq -e --arg t "$1" 'any(.writer == "h1" and .state == "leaving" and .target == $t)' > /dev/null; }
+traffic s d 50
+expect_ok "it announces d again" announce
+migrate_start d h1 h3
+expect_soon "d is being copied" migrating d h1
+expect_soon "h1 names h3, which proves it" names h3
+proof=$(etcd_as h4 get --print-value-only "/virt-relay/now/h3/intent/$uuid" | jq .proof)
+expect_ok "h3's proof is there for all to read" test "${#proof}" -eq 66
+expect_ok "h4 announces it with h3's proof" announce "$proof"
+expect_ok "and with one of its own" announce "\"$(printf '%064d' 1)\""
+expect_ok "the migration succeeds" migrate_end
+expect_owner d h3
+for h in h2 h3; do expect_soon "$h knows that d is on h3" owner_is $h d h3; done
+expect_fail "h1 never named h4" named_h4
+expect_ok "h1 refuses what h4 announces" refuses h1 incoming
+traffic_stop
+expect lost -le 2
+expect cleartext -eq 0
+
+# The next migration has another token, and neither stands anywhere but in the XML
+expect_soon "d has another token on h3" eval '[ "$(token h3 | wc -c)" -eq 65 ] && [ "$(token h3)" != "$first" ]'
+second=$(token h3)
+etcd_ctl get --prefix /virt-relay > "$LAB_RUN/all-records"
+for h in h1 h2 h3; do
+  for what in status guests hosts "log d" "log --refused" migrations; do on $h virt-relay $what --json; done > "$LAB_RUN/said-$h"
+  cat "$LAB_RUN/$h"/log/*.{out,log} >> "$LAB_RUN/said-$h" 2> /dev/null
+done
+expect_ok "records and what is said name d" grep -q "$uuid" "$LAB_RUN/all-records" "$LAB_RUN/said-h1"
+expect_fail "but no token" grep -q -e "$first" -e "$second" "$LAB_RUN/all-records" "$LAB_RUN"/said-h[123]
+
+migrate d h3 h2
 expect_owner d h2
-expect_ok "s reaches d on h2, announced later and truly" reaches s d
+expect_ok "s reaches d on h2" reaches s d
