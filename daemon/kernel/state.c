@@ -5,6 +5,8 @@
  */
 #include "state.h"
 
+#include "daemon/model/json-text.h"
+
 #include <errno.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -115,7 +117,6 @@ static char *
 to_json (VrKernelState *state)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
 
   json_builder_begin_object (builder);
   for (Part i = 0; i < N_PARTS; i++)
@@ -131,9 +132,7 @@ to_json (VrKernelState *state)
         }
       json_builder_end_object (builder);
     }
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  return json_to_string (root, TRUE);
+  return vr_json_end (builder, TRUE);
 }
 
 gboolean

@@ -129,8 +129,7 @@ take_page (Carrier *self, const VrEtcdAnswer *answer, GArray *entries, GHashTabl
       vr_carry_note (notes, "%s: not a record that belongs there. It is passed over", kv->key);
     if (entries && (entry.guest || entry.host || entry.ledger) &&
         g_hash_table_add (seen, g_strdup_printf ("%s %" G_GUINT64_FORMAT, vr_entry_writer (&entry), vr_entry_seq (&entry)))) {
-      VrEntry copy = { .guest = entry.guest ? vr_record_ref (entry.guest) : NULL, .host = entry.host ? vr_host_ref (entry.host) : NULL,
-                       .ledger = entry.ledger ? vr_ledger_ref (entry.ledger) : NULL };
+      VrEntry copy = vr_entry_copy (&entry);
 
       g_array_append_val (entries, copy);
     }

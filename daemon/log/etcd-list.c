@@ -47,7 +47,7 @@ note_listed (VrEtcdLog *self)
 
     vr_etcd_copy_know (self, json, len);
     if (strcmp (vr_entry_writer (&one->entry), vr_log_get_self (VR_LOG (self))) == 0)
-      vr_etcd_writer_found (self, one->key, one->mod_revision, &one->entry);
+      vr_etcd_standing_found (self, one->key, one->mod_revision, &one->entry);
   }
 }
 
@@ -70,12 +70,12 @@ list_done (VrEtcdLog *self)
   gboolean went_back = self->highest > self->list_revision, opened = vr_log_get_issued (log) != G_MAXUINT64;
   guint64 last_seq;
 
-  self->standing = vr_etcd_writer_standing_new ();
+  self->standing = vr_etcd_standing_new ();
   g_ptr_array_sort (self->listed, compare_listed);
   note_listed (self);
   self->highest = self->list_revision;
   self->revision = self->list_revision + 1;
-  last_seq = vr_etcd_writer_last_seq (self);
+  last_seq = vr_etcd_standing_last_seq (self);
   if (opened)
     vr_log_raise (log, last_seq);
   vr_etcd_writer_listed (self, went_back ? before : NULL);

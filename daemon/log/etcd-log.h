@@ -68,12 +68,12 @@ struct _VrEtcdLog {
 };
 
 /* etcd-log.c */
+void vr_etcd_clear_source (GSource **source); /* one that is there, or NULL */
 void vr_etcd_log_set_timer (VrEtcdLog *self, GSource **source, guint ms, GSourceFunc func);
 void vr_etcd_log_away (VrEtcdLog *self, const GError *why); /* what goes on is given up, and another endpoint is tried */
+void vr_etcd_log_back (VrEtcdLog *self); /* from away: it follows again */
 void vr_etcd_log_name_taken (VrEtcdLog *self, const char *why);
 void vr_etcd_log_loaded (VrEtcdLog *self, GArray *known, GArray *waiting); /* of VrEntry: the copy was read */
-
-void vr_etcd_log_watch (VrEtcdLog *self);                   /* what happens from `revision` on */
 gboolean vr_etcd_log_is_dropped (VrEtcdLog *self, const GError *error); /* of a call of a session that is over: nobody wants it */
 gboolean vr_etcd_log_read_entry (VrEtcdLog *self, const VrEtcdKv *kv, VrEntry *entry); /* FALSE: no record, or not one for that key: a fault */
 void vr_etcd_log_found_machine (VrEtcdLog *self, const VrEtcdKv *kv); /* under a machine key */
@@ -82,17 +82,22 @@ void vr_etcd_log_say_faults (VrEtcdLog *self);
 /* etcd-list.c */
 void vr_etcd_list_start (VrEtcdLog *self, const char *from); /* `from`: the key to go on from; NULL: all */
 
+/* etcd-follow.c */
+void vr_etcd_log_watch (VrEtcdLog *self);                   /* what happens from `revision` on */
+
+/* etcd-standing.c: of VrEtcdStanding, by key */
+void vr_etcd_standing_found (VrEtcdLog *self, const char *key, gint64 mod_revision, const VrEntry *entry); /* `entry` NULL: deleted */
+guint64 vr_etcd_standing_last_seq (VrEtcdLog *self);                               /* of the own records that were found */
+GHashTable *vr_etcd_standing_new (void);
+
 /* etcd-writer.c */
 void vr_etcd_writer_init (VrEtcdLog *self);
 void vr_etcd_writer_clear (VrEtcdLog *self);
 void vr_etcd_writer_append (VrLog *log, const char *json, GTask *task);
 void vr_etcd_writer_stop (VrEtcdLog *self, const GError *why);                   /* nothing is written any more; `why` NULL: the log is stopped */
 void vr_etcd_writer_restore (VrEtcdLog *self, const VrEntry *entry);             /* one that waited on the disk */
-void vr_etcd_writer_found (VrEtcdLog *self, const char *key, gint64 mod_revision, const VrEntry *entry); /* `entry` NULL: deleted */
-guint64 vr_etcd_writer_last_seq (VrEtcdLog *self);                               /* of the own records that were found */
 void vr_etcd_writer_listed (VrEtcdLog *self, GHashTable *before);                /* all were found; `before`: what has to be there, or NULL */
 void vr_etcd_writer_send (VrEtcdLog *self);                                      /* goes on, if it can */
-GHashTable *vr_etcd_writer_standing_new (void);
 GPtrArray *vr_etcd_writer_to_keep (VrEtcdLog *self);                             /* (transfer container) JSON that is not on the disk yet */
 void vr_etcd_writer_kept (VrEtcdLog *self, GPtrArray *json);                     /* now it is */
 

@@ -5,6 +5,8 @@
  */
 #include "etcd-message.h"
 
+#include "daemon/model/json-text.h"
+
 #include <json-glib/json-glib.h>
 #include <string.h>
 
@@ -48,16 +50,6 @@ begin (JsonBuilder *builder, const char *field)
   json_builder_begin_object (builder);
 }
 
-static char *
-end (JsonBuilder *builder)
-{
-  g_autoptr (JsonNode) root = NULL;
-
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  return json_to_string (root, FALSE);
-}
-
 char *
 vr_etcd_prefix_end (const char *prefix)
 {
@@ -80,7 +72,7 @@ vr_etcd_say_range (const char *key, const char *range_end, gint64 revision, guin
     add_int64 (builder, "revision", revision);
   if (limit > 0)
     add_int64 (builder, "limit", limit);
-  return end (builder);
+  return vr_json_end (builder, FALSE);
 }
 
 static void
@@ -142,7 +134,7 @@ vr_etcd_say_txn (const VrEtcdTxn *txn)
   if (txn->guard_value)
     add_get (builder, txn->guard_key);
   json_builder_end_array (builder);
-  return end (builder);
+  return vr_json_end (builder, FALSE);
 }
 
 char *
@@ -158,7 +150,7 @@ vr_etcd_say_watch (const char *key, const char *range_end, gint64 revision)
   json_builder_set_member_name (builder, "progress_notify");
   json_builder_add_boolean_value (builder, TRUE);
   json_builder_end_object (builder);
-  return end (builder);
+  return vr_json_end (builder, FALSE);
 }
 
 char *
@@ -168,7 +160,7 @@ vr_etcd_say_lease (guint64 seconds)
 
   begin (builder, NULL);
   add_int64 (builder, "TTL", seconds);
-  return end (builder);
+  return vr_json_end (builder, FALSE);
 }
 
 char *
@@ -179,7 +171,7 @@ vr_etcd_say_login (const char *user, const char *password)
   begin (builder, NULL);
   add_text (builder, "name", user);
   add_text (builder, "password", password);
-  return end (builder);
+  return vr_json_end (builder, FALSE);
 }
 
 /* ---- understanding ---- */

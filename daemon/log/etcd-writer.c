@@ -52,63 +52,6 @@ own_counts (Own *own)
     g_task_return_boolean (task, TRUE);
 }
 
-/* ---- what stands under the own keys ---- */
-
-static void
-standing_free (gpointer data)
-{
-  VrEtcdStanding *standing = data;
-
-  vr_entry_clear (&standing->entry);
-  g_free (standing);
-}
-
-GHashTable *
-vr_etcd_writer_standing_new (void)
-{
-  return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, standing_free);
-}
-
-static VrEntry
-entry_copy (const VrEntry *entry)
-{
-  return (VrEntry) {
-    .guest = entry->guest ? vr_record_ref (entry->guest) : NULL,
-    .host = entry->host ? vr_host_ref (entry->host) : NULL,
-    .ledger = entry->ledger ? vr_ledger_ref (entry->ledger) : NULL,
-  };
-}
-
-void
-vr_etcd_writer_found (VrEtcdLog *self, const char *key, gint64 mod_revision, const VrEntry *entry)
-{
-  VrEtcdStanding *standing = g_hash_table_lookup (self->standing, key);
-
-  if (!entry) {
-    g_hash_table_remove (self->standing, key);
-    return;
-  }
-  if (standing && standing->mod_revision >= mod_revision)
-    return; /* the watch may bring an older state than the answer to a write */
-  standing = g_new0 (VrEtcdStanding, 1);
-  standing->mod_revision = mod_revision;
-  standing->entry = entry_copy (entry);
-  g_hash_table_replace (self->standing, g_strdup (key), standing);
-}
-
-guint64
-vr_etcd_writer_last_seq (VrEtcdLog *self)
-{
-  GHashTableIter iter;
-  gpointer standing;
-  guint64 last = 0;
-
-  g_hash_table_iter_init (&iter, self->standing);
-  while (g_hash_table_iter_next (&iter, NULL, &standing))
-    last = MAX (last, vr_entry_seq (&((VrEtcdStanding *) standing)->entry));
-  return last;
-}
-
 /* ---- the queue ---- */
 
 static Own *
@@ -116,7 +59,7 @@ own_new (const VrEntry *entry, const char *json)
 {
   Own *own = g_new0 (Own, 1);
 
-  own->entry = entry_copy (entry);
+  own->entry = vr_entry_copy (entry);
   own->json = g_strdup (json);
   return own;
 }
@@ -175,7 +118,7 @@ write_again (VrEtcdLog *self, GHashTable *before)
 void
 vr_etcd_writer_listed (VrEtcdLog *self, GHashTable *before)
 {
-  guint64 last = vr_etcd_writer_last_seq (self);
+  guint64 last = vr_etcd_standing_last_seq (self);
 
   for (GList *l = self->own.head, *next; l; l = next) {
     Own *own = l->data;
@@ -204,14 +147,6 @@ on_slow (gpointer data)
   self->slow = TRUE;
   vr_etcd_copy_pump (self);
   return G_SOURCE_CONTINUE;
-}
-
-static void
-clear_source (GSource **source)
-{
-  if (*source)
-    g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
 }
 
 void
@@ -283,7 +218,7 @@ on_own_retry (gpointer data)
 {
   VrEtcdLog *self = data;
 
-  clear_source (&self->own_retry);
+  vr_etcd_clear_source (&self->own_retry);
   vr_etcd_writer_send (self);
   return G_SOURCE_REMOVE;
 }
@@ -329,7 +264,7 @@ sent (VrEtcdLog *self)
   own_free (own);
   if (g_queue_is_empty (&self->own)) {
     self->slow = FALSE;
-    clear_source (&self->slow_timer);
+    vr_etcd_clear_source (&self->slow_timer);
   }
   vr_etcd_writer_send (self);
   vr_etcd_copy_pump (self);
@@ -361,11 +296,11 @@ resolve (VrEtcdLog *self, const VrEtcdAnswer *answer)
     if (strcmp (kv->key, self->machine_key) == 0) {
       is_mine = len == strlen (self->machine) && strncmp (value ? value : "", self->machine, len) == 0;
     } else if (strcmp (kv->key, key) == 0 && vr_entry_from_json (value ? value : "", len, &entry, NULL)) {
-      vr_etcd_writer_found (self, key, kv->mod_revision, &entry);
+      vr_etcd_standing_found (self, key, kv->mod_revision, &entry);
       if (vr_entry_seq (&entry) > vr_log_get_issued (VR_LOG (self)))
         vr_etcd_log_name_taken (self, "a record that this one did not write stands under its name in etcd");
     } else if (strcmp (kv->key, key) == 0) { /* somebody's, by hand: overwritten */
-      vr_etcd_writer_found (self, key, kv->mod_revision, &own->entry);
+      vr_etcd_standing_found (self, key, kv->mod_revision, &own->entry);
       set_seq (own, vr_log_next_seq (VR_LOG (self)));
     }
   }
@@ -407,7 +342,7 @@ on_sent (GObject *source, GAsyncResult *result, gpointer data)
 
     self->highest = MAX (self->highest, answer->revision);
     if (vr_etcd_entry_replaces (&own->entry, standing ? &standing->entry : NULL))
-      vr_etcd_writer_found (self, key, answer->revision, &own->entry);
+      vr_etcd_standing_found (self, key, answer->revision, &own->entry);
     sent (self);
   }
 }
@@ -461,7 +396,7 @@ vr_etcd_writer_send (VrEtcdLog *self)
       vr_log_is_stopped (VR_LOG (self)))
     return;
   self->sending = TRUE;
-  clear_source (&self->own_retry);
+  vr_etcd_clear_source (&self->own_retry);
   if (self->lease != 0 && g_get_monotonic_time () < self->lease_until_us) {
     send_first (self);
     return;
@@ -475,15 +410,15 @@ vr_etcd_writer_send (VrEtcdLog *self)
 void
 vr_etcd_writer_init (VrEtcdLog *self)
 {
-  self->standing = vr_etcd_writer_standing_new ();
+  self->standing = vr_etcd_standing_new ();
   g_queue_init (&self->own);
 }
 
 void
 vr_etcd_writer_stop (VrEtcdLog *self, const GError *why)
 {
-  clear_source (&self->slow_timer);
-  clear_source (&self->own_retry);
+  vr_etcd_clear_source (&self->slow_timer);
+  vr_etcd_clear_source (&self->own_retry);
   for (GList *l = self->own.head; l; l = l->next) {
     g_autoptr (GTask) task = g_steal_pointer (&((Own *) l->data)->task);
 
@@ -497,8 +432,8 @@ vr_etcd_writer_stop (VrEtcdLog *self, const GError *why)
 void
 vr_etcd_writer_clear (VrEtcdLog *self)
 {
-  clear_source (&self->slow_timer);
-  clear_source (&self->own_retry);
+  vr_etcd_clear_source (&self->slow_timer);
+  vr_etcd_clear_source (&self->own_retry);
   g_queue_clear_full (&self->own, own_free);
   g_clear_pointer (&self->standing, g_hash_table_unref);
 }

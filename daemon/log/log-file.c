@@ -10,6 +10,8 @@
  */
 #include "log-file.h"
 
+#include "daemon/model/json-text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <json-glib/json-glib.h>
@@ -104,7 +106,6 @@ char *
 vr_log_header_make (const char *host, const char *machine, const char *id)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
   g_autofree char *json = NULL, *line = NULL;
 
   json_builder_begin_object (builder);
@@ -118,9 +119,7 @@ vr_log_header_make (const char *host, const char *machine, const char *id)
   json_builder_add_string_value (builder, machine);
   json_builder_set_member_name (builder, "id");
   json_builder_add_string_value (builder, id);
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  json = json_to_string (root, FALSE);
+  json = vr_json_end (builder, FALSE);
   line = vr_log_line_make (json);
   return g_strndup (line, strlen (line) - 1);
 }

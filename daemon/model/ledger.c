@@ -5,6 +5,7 @@
  */
 #include "ledger.h"
 
+#include "json-text.h"
 #include "record-fields.h"
 
 #define NICS_MAX 256
@@ -174,7 +175,6 @@ char *
 vr_ledger_to_json (const VrLedger *ledger)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
 
   json_builder_begin_object (builder);
   add_text (builder, "kind", "ledger");
@@ -196,9 +196,7 @@ vr_ledger_to_json (const VrLedger *ledger)
   for (guint i = 0; i < ledger->nics->len; i++)
     add_nic (builder, ledger->nics->pdata[i]);
   json_builder_end_array (builder);
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  return json_to_string (root, FALSE);
+  return vr_json_end (builder, FALSE);
 }
 
 static JsonObject *

@@ -7,6 +7,7 @@
 #include "record-fields.h"
 
 #include "address.h"
+#include "json-text.h"
 #include "proof.h"
 
 #include <string.h>
@@ -44,16 +45,6 @@ add_list (JsonBuilder *builder, const char *field, char **values)
   json_builder_end_array (builder);
 }
 
-static char *
-builder_end (JsonBuilder *builder)
-{
-  g_autoptr (JsonNode) root = NULL;
-
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  return json_to_string (root, FALSE);
-}
-
 char *
 vr_record_to_json (const VrRecord *record)
 {
@@ -86,7 +77,7 @@ vr_record_to_json (const VrRecord *record)
     json_builder_end_object (builder);
   }
   json_builder_end_array (builder);
-  return builder_end (builder);
+  return vr_json_end (builder, FALSE);
 }
 
 char *
@@ -103,7 +94,7 @@ vr_host_to_json (const VrHost *host)
   add_list (builder, "macs", host->macs);
   add_text (builder, "identity", host->identity);
   add_number (builder, "seq", host->seq);
-  return builder_end (builder);
+  return vr_json_end (builder, FALSE);
 }
 
 /* ---- checks of one value: each gives what is wrong, or NULL ---- */

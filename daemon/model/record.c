@@ -192,6 +192,16 @@ vr_entry_clear (VrEntry *entry)
   g_clear_pointer (&entry->ledger, vr_ledger_unref);
 }
 
+VrEntry
+vr_entry_copy (const VrEntry *entry)
+{
+  return (VrEntry) {
+    .guest = entry->guest ? vr_record_ref (entry->guest) : NULL,
+    .host = entry->host ? vr_host_ref (entry->host) : NULL,
+    .ledger = entry->ledger ? vr_ledger_ref (entry->ledger) : NULL,
+  };
+}
+
 const char *
 vr_entry_writer (const VrEntry *entry)
 {

@@ -102,6 +102,7 @@ typedef struct {
 } VrEntry;
 
 void        vr_entry_clear (VrEntry *entry);
+VrEntry     vr_entry_copy (const VrEntry *entry); /* its own references, to be cleared */
 const char *vr_entry_writer (const VrEntry *entry);
 guint64     vr_entry_seq (const VrEntry *entry);
 char       *vr_entry_to_json (const VrEntry *entry);
