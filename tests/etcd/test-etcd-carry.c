@@ -103,6 +103,47 @@ test_again (void)
   carry_to_etcd (etcd, entries, 0, 4);
 }
 
+/* More records than etcd is asked for keys at once: those behind the first page are read, too */
+static void
+test_many (void)
+{
+  g_autoptr (Directory) etcd = directory_new ();
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GArray) before = NULL, after = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 1; i <= 510; i++) {
+    g_autofree char *uuid = g_strdup_printf ("33333333-0000-4000-8000-%012u", i), *json = json_of (uuid, "h1", 1, i);
+
+    g_string_append_printf (text, "%s\n", json);
+  }
+  before = vr_carry_from_text (text->str, "text", &error);
+  g_assert_no_error (error);
+  carry_to_etcd (etcd, before, 510, 0);
+  after = read_etcd (etcd);
+  assert_same (before, after);
+}
+
+/* The first endpoint is away: the next one does it all */
+static void
+test_next_endpoint (void)
+{
+  g_autoptr (Directory) files = directory_new (), etcd = directory_new ();
+  g_autoptr (VrEtcdOptions) options = place_options (etcd);
+  g_autofree char *all = g_strjoinv (" ", options->endpoints), *with_dead = g_strconcat ("http://127.0.0.1:1 ", all, NULL);
+  g_autoptr (GArray) entries = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (VrCarried) carried = { 0 };
+
+  write_file (files, "h1", 10);
+  entries = read_directory (files);
+  g_strfreev (options->endpoints);
+  options->endpoints = g_strsplit (with_dead, " ", -1);
+  vr_carry_into_etcd (options, entries, &carried, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (carried.written, ==, 4);
+}
+
 /* A daemon that starts on what was carried knows it all, and writes on behind it. */
 static void
 test_daemon_goes_on (void)
@@ -256,6 +297,8 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/etcd/carry/all-of-it", test_all_of_it);
   g_test_add_func ("/etcd/carry/again", test_again);
+  g_test_add_func ("/etcd/carry/many", test_many);
+  g_test_add_func ("/etcd/carry/next-endpoint", test_next_endpoint);
   g_test_add_func ("/etcd/carry/daemon-goes-on", test_daemon_goes_on);
   g_test_add_func ("/etcd/carry/newer-stands", test_newer_stands);
   g_test_add_func ("/etcd/carry/back", test_back);

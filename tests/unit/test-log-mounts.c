@@ -179,10 +179,11 @@ share_signal (Share *share, int signum)
     g_assert_cmpint (waitpid (share->server, &status, WUNTRACED), ==, share->server); /* from here on it does nothing */
 }
 
+/* `what`: "reading" or "writing": each has a deadline of its own */
 static gboolean
-hangs (Host *host)
+hangs (Host *host, const char *what)
 {
-  return strstr (host_trouble (host), "is its storage away?") != NULL;
+  return strstr (host_trouble (host), what) != NULL && strstr (host_trouble (host), "is its storage away?") != NULL;
 }
 
 static Host *
@@ -207,7 +208,7 @@ test_hangs (void)
   share_signal (share, SIGSTOP);
   host_append (h1, UUID, 2);
   host_append (h1, UUID, 3);
-  wait_for (hangs (h1));
+  wait_for (hangs (h1, "writing ") && hangs (h1, "reading "));
   g_assert_cmpuint (h1->done, ==, 1);
   g_assert_cmpuint (h2->guests->len, ==, 1);
   g_assert_cmpstr (host_trouble (h2), ==, ""); /* the other one works */
@@ -227,7 +228,7 @@ test_hangs_for_the_reader (void)
 
   wait_for (h1->ready);
   share_signal (share, SIGSTOP);
-  wait_for (hangs (h1)); /* it looks by itself */
+  wait_for (hangs (h1, "reading ")); /* it looks by itself */
   host_append_and_wait (h2, UUID, 1);
   share_signal (share, SIGCONT);
   wait_for (h1->guests->len == 1 && *host_trouble (h1) == '\0');
@@ -242,7 +243,7 @@ test_hangs_at_start (void)
   share_signal (share, SIGSTOP);
   h1 = host_on (share->dir, "h1");
   host_append (h1, UUID, 1);
-  wait_for (hangs (h1));
+  wait_for (hangs (h1, "writing ") && hangs (h1, "reading "));
   g_assert_false (h1->ready);
   g_assert_cmpuint (h1->done, ==, 0);
   share_signal (share, SIGCONT);
