@@ -54,6 +54,7 @@ typedef struct {
   gboolean    conditional;      /* it matches something */
   gboolean    tracked;          /* and only a flow's state */
   gboolean    vr, bridge;       /* an interface: vr-*, or the guests' bridge */
+  guint       n_matches;
   const char *verdict, *target; /* accept, drop, reject, jump, goto; "" */
 } Rule;
 
@@ -66,6 +67,7 @@ read_match (JsonObject *match, const char *bridge, Rule *rule)
   const char *name = is_text ? json_node_get_string (right) : "", *key = meta != NULL ? text_of (meta, "key") : "";
   rule->tracked = object_of (json_object_get_member (match, "left"), "ct") != NULL && (rule->tracked || !rule->conditional);
   rule->conditional = TRUE;
+  rule->n_matches++;
   if (!g_str_equal (text_of (match, "op"), "==") || (!g_str_has_suffix (key, "ifname") && !g_str_equal (key, "iif") && !g_str_equal (key, "oif")))
     return;
   rule->vr |= g_str_has_prefix (name, VR_LINK_PREFIX);
@@ -85,7 +87,10 @@ read_rule (JsonObject *object, const char *bridge)
       if (match != NULL)
         read_match (match, bridge, &rule);
       else if (whole != NULL && json_object_has_member (whole, "xt")) /* an iptables extension: some condition, or a target */
-        rule.conditional = TRUE;
+        {
+          rule.conditional = TRUE;
+          rule.n_matches++;
+        }
       for (guint v = 0; whole != NULL && v < G_N_ELEMENTS (verdicts); v++)
         if (json_object_has_member (whole, verdicts[v]))
           {
@@ -188,6 +193,20 @@ check_bridge_rule (const Ruleset *set, JsonObject *object)
 }
 
 static void
+check_tunnel_rule (const Ruleset *set, JsonObject *object)
+{
+  Rule rule = read_rule (object, set->bridge);
+  const char *family = text_of (object, "family"), *table = text_of (object, "table"), *chain = text_of (object, "chain");
+  gint64 handle = json_object_get_int_member_with_default (object, "handle", 0);
+  if (!rule.vr || !(g_str_equal (rule.verdict, "drop") || g_str_equal (rule.verdict, "reject")))
+    return;
+  g_autofree char *cure = g_strdup_printf ("nft delete rule %s %s %s handle %" G_GINT64_FORMAT ", and where it is configured", family, table, chain, handle);
+  vr_found (set->findings, "firewall", rule.n_matches > 1 ? VR_CHECK_WARNING : VR_CHECK_FAILURE, cure,
+            "a rule of chain %s, table %s %s, drops %s by the name of a tunnel's interface", chain, family, table,
+            rule.n_matches > 1 ? "some packets" : "what passes");
+}
+
+static void
 check_items (const VrPatient *patient, const Ruleset *set)
 {
   gboolean bridge_said = FALSE;
@@ -198,6 +217,8 @@ check_items (const VrPatient *patient, const Ruleset *set)
       guint before = set->findings->len;
       if (chain != NULL && !is_ours (chain) && g_str_equal (text_of (chain, "hook"), "forward"))
         check_chain (patient, set, chain);
+      if (rule != NULL && !is_ours (rule))
+        check_tunnel_rule (set, rule);
       if (rule != NULL && !is_ours (rule) && set->bridge != NULL && !bridge_said)
         {
           check_bridge_rule (set, rule);

@@ -214,6 +214,19 @@ test_libvirt_network (World *world, gconstpointer data)
                     "<forward mode='open'/>");
 }
 
+static void
+test_tunnel_rule (World *world, gconstpointer data)
+{
+  program (world, "nft -j list ruleset",
+           RULESET (CHAIN ("inet", "own", "fwd", "accept") RULE ("inet", "own", "fwd", INTERFACE ("iifname", "vr-h2") ", " VERDICT ("drop"))));
+  assert_complains (world, "firewall failure: a rule of chain fwd, table inet own, drops what passes by the name of a tunnel's interface",
+                    "-> nft delete rule inet own fwd handle");
+  program (world, "nft -j list ruleset",
+           RULESET (CHAIN ("inet", "own", "fwd", "accept")
+                      RULE ("inet", "own", "fwd", INTERFACE ("iifname", "vr-h2") ", " INTERFACE ("oifname", "eth0") ", " VERDICT ("drop"))));
+  assert_complains (world, "firewall warning: a rule of chain fwd, table inet own, drops some packets", "");
+}
+
 /* Its own chains drop on purpose, and other hooks are none of its business. */
 static void
 test_not_ours (World *world, gconstpointer data)
@@ -407,6 +420,7 @@ main (int argc, char **argv)
   DOCTOR ("firewall/may-let-pass", test_may_let_pass);
   DOCTOR ("firewall/firewalld", test_firewalld);
   DOCTOR ("firewall/libvirt", test_libvirt_network);
+  DOCTOR ("firewall/tunnel-rule", test_tunnel_rule);
   DOCTOR ("firewall/not-ours", test_not_ours);
   DOCTOR ("firewall/strange", test_strange_rules);
   DOCTOR ("host/libvirt", test_libvirt);
