@@ -166,7 +166,7 @@ test_flush (void)
   make_links ();
   sh ("ip link del vr-h1; ip link add plain0 type veth peer name plain1; ip link set plain0 up; ip link set plain1 up");
   before = dump_all ();
-  sh ("ip link add vr-h1 type veth peer name far1; ip link set vr-h1 up; ip link set far1 up");
+  sh ("ip link add vr-h1 group 118 type veth peer name far1; ip link set vr-h1 up; ip link set far1 up");
   kernel = new_kernel ();
   changes = apply (kernel, everything);
   g_assert_true (vr_kernel_flush (kernel, &error));
@@ -189,7 +189,7 @@ test_flush_new_process (void)
   make_links ();
   sh ("ip link del vr-h1");
   before = dump_all ();
-  sh ("ip link add vr-h1 type veth peer name far1; ip link set vr-h1 up; ip link set far1 up");
+  sh ("ip link add vr-h1 group 118 type veth peer name far1; ip link set vr-h1 up; ip link set far1 up");
   kernel = new_kernel ();
   changes = apply (kernel, everything);
   g_clear_object (&kernel);
@@ -214,7 +214,7 @@ test_foreign (void)
       "ip -6 neigh add proxy fd20::1 dev br0; bridge fdb add 52:54:00:00:00:09 dev tap0 master static; "
       "nft add table inet mine; nft add set inet mine s '{ type ipv4_addr; }'; nft add table bridge mine");
   before = dump_all ();
-  sh ("ip link add vr-h1 type veth peer name far1; ip link set vr-h1 up; ip link set far1 up");
+  sh ("ip link add vr-h1 group 118 type veth peer name far1; ip link set vr-h1 up; ip link set far1 up");
   kernel = new_kernel ();
   changes = apply (kernel, everything);
   g_assert_null (strstr (changes, "\n- "));

@@ -270,7 +270,7 @@ test_twice (void)
 static void
 test_flush (void)
 {
-  sh ("ip link add vr-h2 type veth peer name other; ip link set vr-h2 up; ip route add 10.9.1.100/32 dev vr-h2 proto %d",
+  sh ("ip link add vr-h2 group 118 type veth peer name other; ip link set vr-h2 up; ip route add 10.9.1.100/32 dev vr-h2 proto %d",
       VR_ROUTE_PROTOCOL);
   g_auto (Result) result = call ("--flush");
   g_assert_cmpstr (result.err, ==, "");

@@ -40,7 +40,7 @@ world_new (World *world)
 
   sh ("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6"); /* no chatter of the kernel's own */
   world->tunnel = tap_open ("vr-h3", 0);
-  sh ("ip link set vr-h3 arp off txqueuelen 10000");
+  sh ("ip link set vr-h3 arp off txqueuelen %u", VR_HOLD_PACKETS + 1000);
   world->hold = vr_hold_new ("vr-h3", &error);
   g_assert_no_error (error);
   world->out = outlet ("vr-h3");
