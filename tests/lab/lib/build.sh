@@ -12,8 +12,8 @@ build_programs() {
   if [ "$1" = with ]; then # and all that is installed; the tests are not the lab's to build
     readarray -t -O ${#targets[@]} targets < <(meson introspect "$LAB_BUILD" --targets |
       jq -r --arg build "$LAB_BUILD/" '.[] | select(.installed) | .filename[] | ltrimstr($build)')
-    [ "$2" != plain ] || targets+=(tests/lab/virt-relayd-plain)
   fi
+  [ "$2" != plain ] || targets+=(tests/lab/virt-relayd-plain)
   ninja -C "$LAB_BUILD" "${targets[@]}" > "$log" || { tail -40 "$log"; die "build failed"; }
   [ "$1" = with ] || return 0
   rm -rf "$LAB_DIR/root"

@@ -118,11 +118,11 @@ host_process() {
   local cgroup=()
   if [ "$1" = packages ]; then # systemd wants a tree of control groups that is its own
     mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    mkdir -p "/sys/fs/cgroup/$2"
-    echo "$BASHPID" > "/sys/fs/cgroup/$2/cgroup.procs"
+    mkdir -p "/sys/fs/cgroup/$LAB_CGROUP/$2"
+    echo "$BASHPID" > "/sys/fs/cgroup/$LAB_CGROUP/$2/cgroup.procs"
     cgroup=(--cgroup --ipc)
   fi
-  exec unshare --net --mount --uts --pid "${cgroup[@]}" --fork --kill-child --propagation private "$LAB_SRC/host-init" "${2#h}" "$1"
+  exec unshare --net --mount --uts --pid "${cgroup[@]}" --fork --kill-child --propagation private "$LAB_SRC/host-init" "${2#h}" "$1" "$LAB_TUNNEL"
 }
 
 # What systemd starts where the hosts run it

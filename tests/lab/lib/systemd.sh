@@ -2,13 +2,16 @@
 # The form --packages: hosts whose first process is systemd, with Debian's own units of D-Bus, strongSwan and libvirt, and virt-relay
 # as dpkg installs it, maintainer scripts included.
 
-# systemd_prepare: in host-init, before systemd starts. Only what a scenario needs is enabled, whatever this machine has.
+# systemd_prepare esp|plain: in host-init, before systemd starts. Only what a scenario needs is enabled, whatever this machine has.
 systemd_prepare() {
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
   rm -rf /etc/systemd/system/* /etc/tmpfiles.d/*
   touch /etc/tmpfiles.d/tmp.conf /etc/tmpfiles.d/x11.conf # /tmp is everybody's here and stays as it is
   rm -f /var/lib/man-db/auto-update                      # minutes in the VM, for nothing
+  rm -f /usr/sbin/policy-rc.d                            # a container image's: packages could neither stop nor restart a unit
   local unit
+  [ -n "${LAB_IN_VM:-}" ] || keep_off_this_machine
+  [ "$1" != plain ] || plain_unit
   # What belongs to the machine and not to this host, and libvirtd's sockets: it is asked over TCP, which it does not take from systemd.
   for unit in systemd-{udevd,udev-trigger,logind,networkd,resolved,timesyncd,remount-fs,firstboot,random-seed,hwdb-update}.service \
     dev-{hugepages,mqueue}.mount sys-kernel-{debug,tracing,config}.mount proc-sys-fs-binfmt_misc.automount getty.target \
@@ -20,7 +23,44 @@ systemd_prepare() {
   printf '[Journal]\nStorage=volatile\nReadKMsg=no\n' > /etc/systemd/journald.conf.d/lab.conf
   echo 'LIBVIRTD_ARGS="--listen"' > /etc/default/libvirtd
   grep -q ^libvirt: /etc/group || echo 'libvirt:x:64057:' >> /etc/group
-  systemctl --root=/ --quiet enable strongswan.service libvirtd.service
+  systemctl --root=/ --quiet enable libvirtd.service
+  [ "$1" = plain ] || systemctl --root=/ --quiet enable strongswan.service
+}
+
+# Outside the VM nothing of this machine's is within a host's reach: not its devices, not its sysctls but those of the host's own network.
+keep_off_this_machine() {
+  own_devices
+  mount -n --bind /proc/sys /proc/sys
+  mount -n --bind /proc/sys/net /proc/sys/net
+  mount -n -o remount,bind,ro /proc/sys
+  ln -s /dev/null /etc/systemd/system/systemd-sysctl.service
+}
+
+own_devices() {
+  local node
+  mkdir /run/lab-dev
+  mount -t tmpfs -o mode=755 tmpfs /run/lab-dev
+  mkdir /run/lab-dev/{net,pts,shm}
+  for node in null zero full random urandom tty ptmx net/tun kvm vhost-net; do
+    [ ! -c "/dev/$node" ] || cp -a "/dev/$node" "/run/lab-dev/$node"
+  done
+  ln -s /proc/self/fd /run/lab-dev/fd
+  mount -n --bind /dev/pts /run/lab-dev/pts
+  mount -n --move /run/lab-dev /dev
+  mount -t tmpfs shm /dev/shm
+  rmdir /run/lab-dev
+}
+
+# plain_unit: where the kernel has no IPsec the unit is as it is installed, but its program is another
+plain_unit() {
+  mkdir -p /etc/systemd/system/virt-relayd.service.d
+  cat > /etc/systemd/system/virt-relayd.service.d/plain.conf << X
+[Service]
+ExecStart=
+ExecStart=$LAB_BIN/virt-relayd-plain
+Environment=LAB_PLAIN=$LAB_RUN/plain
+ReadWritePaths=$LAB_RUN/plain
+X
 }
 
 # systemd_wait H: until the host is up, as systemd sees it

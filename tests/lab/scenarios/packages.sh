@@ -1,12 +1,15 @@
 # The Debian packages: a fresh host stays as it was, guests migrate; upgrade and removal leave traffic alone, a purge leaves nothing
 # lab: without
 [ "$LAB_FORM" = packages ] || skip "needs hosts with systemd: run --packages"
-network() { host_state "$1" | grep -v ^src; } # charon's SAs are charon's, and lead nowhere without an interface
+# charon's SAs are charon's, and lead nowhere without an interface; the table of the stand-in for tunnels is the lab's
+network() { host_state "$1" | grep -vE '^src|^table netdev virt-relay-plain'; }
 as_before() { network "$1" | diff "$LAB_RUN/state/before-$1" -; }
 
 upgrade() { package_install "$1" next; }
 remove() { package_drop "$1" remove; }
 purge() { ! package_is_known "$1" || package_drop "$1" purge; }
+remember_pid() { unit_says "$1" MainPID > "$LAB_RUN/$1/relay.pid"; }
+runs_still() { on "$1" test -e "/proc/$(< "$LAB_RUN/$1/relay.pid")"; } # the process that was remembered
 begin() { # HOST: as its administrator would
   relay_config "$1"
   on "$1" systemctl restart libvirtd
@@ -36,18 +39,22 @@ expect relayed -gt 0
 expect cleartext -eq 0
 
 traffic s d 10
+each remember_pid
 each upgrade
 for h in h1 h2 h3; do
   expect_ok "$h: upgraded, and its daemon was restarted" test "$(on $h dpkg-query -W -f '${Version}' virt-relay) $(unit_says $h ActiveState)" = "0.1.0+next active"
+  expect_fail "$h: by another process" runs_still $h
   expect_ok "$h: its configuration is the administrator's" on $h virt-relayd --check-config
 done
 traffic_stop
 expect lost -eq 0
 
 traffic s d 10
+each remember_pid
 each remove
 for h in h1 h2 h3; do
-  expect_ok "$h: daemon and hook are gone" on $h bash -c '! pidof virt-relayd && [ ! -e /etc/libvirt/hooks/qemu.d/virt-relay ] && [ -e /etc/virt-relay.conf ]'
+  expect_fail "$h: its daemon was stopped" runs_still $h
+  expect_ok "$h: program and hook are gone" on $h bash -c '[ ! -e /usr/sbin/virt-relayd ] && [ ! -e /etc/libvirt/hooks/qemu.d/virt-relay ] && [ -e /etc/virt-relay.conf ]'
 done
 traffic_stop
 expect lost -eq 0
