@@ -65,7 +65,12 @@ on_log_guest (VrLog *log, VrRecord *record, gpointer data)
 
   vr_relay_ledger_record (self, record);
   if (!enter (self, record, &error) && error == NULL)
-    return;
+    {
+      local = g_hash_table_lookup (self->locals, record->uuid);
+      if (local != NULL) /* an intent that is not proven changes nothing, and is looked into all the same */
+        vr_relay_doubt (self, local);
+      return;
+    }
   if (g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
     {
       vr_relay_refuse (self, record, error->message);
