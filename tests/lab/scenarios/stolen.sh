@@ -18,7 +18,7 @@ lie() {
 lie_of_itself() {
   now=$((now + 1))
   etcd_as h4 put /virt-relay/now/h4/host "$(jq -c --argjson seq $now '.seq = $seq | .name = "h4" | .identity = "h4" | .underlay = ["192.0.2.254"]
-    | .macs = [] | .networks = $ARGS.positional' --args "$@" <<< "$h2_host")"
+    | .macs = [] | .reach = [] | .networks = $ARGS.positional' --args "$@" <<< "$h2_host")"
 }
 ways() { on "$1" bash -c 'for f in -4 -6; do ip $f route show table all proto 118; ip $f rule; done'; }
 to_d() { path_is h2 d vr-h1 && path_is h1 d br0; }
@@ -40,7 +40,7 @@ for h in h1 h2 h3; do expect_soon "$h does not believe it" refuses $h running; d
 expect_ok "it writes that d moved to h4" lie guest '.epoch = 10 | .owner = "h4" | .writer = "h4" | .state = "moved" | .origin = "h4" | .target = "h4"'
 # announce [PROOF]: h4's clock is a day ahead
 announce() { lie intent ".state = \"incoming\" | .writer = \"h4\" | .origin = \"h1\" | .target = \"h4\" | .time_us += 86400000000 | .proof = ${1:-null}"; }
-token() { virsh_on "$1" dumpxml d | grep -o 'token=.[0-9a-f]*' | cut -c 8-; }
+token() { virsh_on "$1" dumpxml d | sed -n 's/.* token=.\([0-9a-f]*\).*/\1/p'; }
 wants_h4() { on h1 virt-relay hosts --json | jq -e '.[] | select(.name == "h4") | .wanted' > /dev/null; }
 expect_soon "d carries a token" eval '[ "$(token h1 | wc -c)" -eq 65 ]'
 first=$(token h1)
