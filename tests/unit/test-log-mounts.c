@@ -79,6 +79,16 @@ append_until_full (Host *host)
   return epoch;
 }
 
+/* Is the host's own file made? It may be ready before. */
+static gboolean
+has_file (const char *dir, const char *name)
+{
+  g_autofree char *path = g_build_filename (dir, name, NULL);
+  GStatBuf info;
+
+  return g_stat (path, &info) == 0 && info.st_size > 0;
+}
+
 static void
 test_full (void)
 {
@@ -87,6 +97,7 @@ test_full (void)
   g_autofree char *path = NULL;
   guint last;
 
+  wait_for (has_file (dir, "h2.log"));
   host_append_and_wait (h1, UUID, 1);
   path = fill (dir);
   last = append_until_full (h1);
@@ -109,7 +120,7 @@ test_read_only (void)
   g_autoptr (Host) h1 = host_start (dir, "h1"), h2 = host_start (dir, "h2");
 
   host_append_and_wait (h1, UUID, 1);
-  wait_for (h2->guests->len == 1);
+  wait_for (h2->guests->len == 1 && has_file (dir, "h2.log"));
   g_assert_cmpint (mount (NULL, dir, NULL, MS_REMOUNT | MS_RDONLY, NULL), ==, 0);
   host_append (h1, UUID, 2);
   wait_for (strstr (host_trouble (h1), g_strerror (EROFS)));

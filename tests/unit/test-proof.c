@@ -34,7 +34,9 @@ lie (World *world, const char *token, const char *proof)
 {
   g_autoptr (VrRecord) record = vr_record_derive (vr_book_guest (world->book, D)->custody, VR_STATE_INCOMING, "h2");
 
+  g_free (record->origin);
   record->origin = g_strdup ("h1");
+  g_free (record->target);
   record->target = g_strdup ("h2");
   record->proof = proof != NULL ? g_strdup (proof) : vr_proof_make (token, record);
   record->time_us = G_MAXINT32;
