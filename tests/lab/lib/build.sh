@@ -43,9 +43,10 @@ build_packages() {
 }
 
 # What belongs to a host, and whose packages' scripts would change this machine, is unpacked where hosts find it: libvirtd's units, Debian's
-# AppArmor profile of it, and the program that loads profiles.
+# AppArmor profile of it, and the program that loads profiles; for hosts of this machine's release NFS, too (lib/nfs.sh).
 build_units() { # [RELEASE]
-  local dir=$LAB_DIR/units${1:+-$1} unpacked place=()
+  local dir=$LAB_DIR/units${1:+-$1} unpacked place=() packages=(libvirt-daemon-system apparmor)
+  [ -n "$1" ] || packages+=(nfs-kernel-server nfs-common libnfsidmap1 libwrap0)
   [ ! "$dir/complete" -nt "$LAB_SRC/lib/build.sh" ] || return 0
   rm -rf "$dir"
   unpacked=$dir/unpacked
@@ -53,13 +54,19 @@ build_units() { # [RELEASE]
   rm -rf "$unpacked"
   mkdir -p "$unpacked" "$dir"/usr/{lib/systemd/system,sbin} "$dir/etc/apparmor.d"
   "${place[@]}" bash -ec 'cd "$1"
-    apt-get download -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 libvirt-daemon-system apparmor
-    for package in *.deb; do dpkg -x "$package" .; done' - "${unpacked#"$LAB_DIR/debian-${1:-none}"}" ||
-    die "cannot download libvirt-daemon-system and apparmor: is the network there, and Debian's own archive (main) in apt's sources?"
+    shift
+    apt-get download -qq -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"
+    for package in *.deb; do dpkg -x "$package" .; done' - "${unpacked#"$LAB_DIR/debian-${1:-none}"}" "${packages[@]}" ||
+    die "cannot download ${packages[*]}: is the network there, and Debian's own archive (main) in apt's sources?"
   cp -r "$unpacked"/{,usr/}lib/systemd/system/*virt* "$dir/usr/lib/systemd/system/" 2> /dev/null || [ -e "$dir/usr/lib/systemd/system/libvirtd.service" ]
   cp "$unpacked"/{,usr/}sbin/apparmor_parser "$dir/usr/sbin/" 2> /dev/null || [ -e "$dir/usr/sbin/apparmor_parser" ] || die "no apparmor_parser in Debian's apparmor"
   cp -r "$unpacked/etc/apparmor.d/." "$dir/etc/apparmor.d/"
   touch "$dir/etc/apparmor.d/local/usr.sbin.libvirtd" # as its package does
+  if [ -z "$1" ]; then
+    cp "$unpacked"/{usr/sbin/{exportfs,rpc.mountd,rpc.nfsd},sbin/mount.nfs{,4}} "$dir/usr/sbin/"
+    mkdir "$dir/usr/lib/x86_64-linux-gnu"
+    cp -a "$unpacked"/{,usr/}lib/x86_64-linux-gnu/lib{nfsidmap,wrap}.so* "$dir/usr/lib/x86_64-linux-gnu/" 2> /dev/null || [ -e "$dir/usr/lib/x86_64-linux-gnu/libwrap.so.0" ]
+  fi
   rm -r "$unpacked"
   touch "$dir/complete"
 }

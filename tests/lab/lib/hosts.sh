@@ -29,6 +29,7 @@ on() {
   case $where in
     h[0-9]) HOME=$LAB_RUN/$where/home nsenter -t "$(cat "$LAB_RUN/$where/pid")" -m -u -n -p -- "$@" ;;
     s) nsenter --net=/run/netns/n2 -- "$@" ;;
+    server) nsenter -t "$(cat "$LAB_RUN/server/pid")" -m -n -- "$@" ;; # nfs.sh
     *) nsenter --net="/run/netns/$where" -- "$@" ;;
   esac
 }

@@ -2,13 +2,12 @@
 # Runs a how-to of docs/ as it stands, so that it stays true: each ```sh block under a line "<!-- run: h1 h2 -->" is run on these hosts.
 #
 # Three things are the lab's: "n=1" becomes the host's number, as the page tells its reader to do; scp copies through a folder of the
-# lab, because no sshd runs; and virsh goes over TCP for the same reason. docs/howto-nfs.md is not run and has no such blocks: NFS cannot export
-# the overlays that files are here. A block "until it succeeds" may fail for a while.
+# lab, because no sshd runs; and virsh goes over TCP for the same reason. A block "until it succeeds" may fail for a while.
 
 # howto PAGE: an expectation for each block and host
 howto() {
   local line where='' block='' wait='' inside=no
-  local marker='^<!-- run: ([h0-9 ]+)(.*) -->$'
+  local marker='^<!-- run: ([a-z0-9 ]+)(.*) -->$'
   while IFS= read -r line <&3; do
     if [[ $line =~ $marker ]]; then
       where=${BASH_REMATCH[1]} wait=${BASH_REMATCH[2]} block=''

@@ -6,7 +6,7 @@
 VM_MODULES="veth bridge tun dummy vxlan xfrm_user xfrm_interface esp4 esp6 gcm ccm ctr cbc seqiv echainiv aesni_intel
   ghash_clmulni_intel sha256_ssse3 nf_tables nft_ct nft_fib_inet nft_chain_nat nft_masq nft_reject_inet nft_limit nft_log nft_numgen
   nft_dup_ipv4 nft_dup_netdev nft_fwd_netdev nft_xfrm nft_meta_bridge nft_reject_bridge nf_conntrack_bridge nf_conntrack_netlink sch_netem
-  sch_tbf sch_htb sch_ingress cls_u32 cls_flower act_mirred af_packet_diag inet_diag udp_diag tcp_diag netlink_diag overlay fuse"
+  sch_tbf sch_htb sch_ingress cls_u32 cls_flower act_mirred af_packet_diag inet_diag udp_diag tcp_diag netlink_diag overlay fuse loop nfs nfsv4 nfsd"
 
 vm_virtiofsd() { # SOCKET FOLDER CACHE: serves FOLDER in the background, adds to VM_PIDS
   local program
