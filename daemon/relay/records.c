@@ -117,8 +117,6 @@ vr_relay_write_host (VrRelay *self)
   const char *list[] = { mac, NULL };
   VrHost     *host;
 
-  if (!self->log_ready)
-    return;
   if (before != NULL && before->seq > 0 && g_strv_equal ((const char *const *) before->macs, list))
     return;
   host = vr_host_new (mine->name);

@@ -92,7 +92,7 @@ void vr_relay_say_moved (VrRelay *self, const VrRecord *custody, const char *fro
 /* records.c: the log and the book */
 void vr_relay_records_connect (VrRelay *self);
 void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
-/* This host's own record: its configuration, and the MACs that its guests know as their gateway's. Nothing while it says so already. */
+/* This host's own record: its configuration, and the MACs that its guests know as their gateway's. Nothing while it says so already. Once the log is ready. */
 void vr_relay_write_host (VrRelay *self);
 
 /* refused.c: records that the book does not believe */

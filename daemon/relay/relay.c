@@ -216,7 +216,8 @@ on_kernel_changed (VrKernel *kernel, gpointer data)
 {
   VrRelay *self = data;
 
-  vr_relay_write_host (self);
+  if (self->log_ready)
+    vr_relay_write_host (self);
   vr_relay_reconcile_soon (self);
 }
 

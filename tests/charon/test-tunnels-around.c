@@ -227,8 +227,6 @@ test_certificates (Pair *pair, gconstpointer data)
   forget_certificates (&pair->h2);
 }
 
-#define ADD(path, data, name) g_test_add ("/tunnels/" path, Pair, data, pair_up, test_##name, pair_down)
-
 int
 main (int argc, char *argv[])
 {
@@ -240,17 +238,17 @@ main (int argc, char *argv[])
       g_print ("1..0 # SKIP %s\n", why);
       return 0;
     }
-  ADD ("charon-restarts/initiator", "initiator", charon_restarts);
-  ADD ("charon-restarts/follower", "follower", charon_restarts);
-  ADD ("charon-ends", NULL, charon_ends);
-  ADD ("peer-is-silent", NULL, peer_is_silent);
-  ADD ("charon-hangs", NULL, charon_hangs);
-  ADD ("others-load-conns", "--load-conns", others_load);
-  ADD ("others-load-all", "--load-all", others_load);
-  ADD ("secret-is-loaded-again", NULL, secret_is_loaded_again);
-  ADD ("daemon-restarts", NULL, daemon_restarts);
-  ADD ("left-behind", NULL, left_behind);
-  ADD ("others-connection-stays", NULL, others_connection_stays);
-  ADD ("certificates", NULL, certificates);
+  TUNNEL_TEST ("charon-restarts/initiator", "initiator", charon_restarts);
+  TUNNEL_TEST ("charon-restarts/follower", "follower", charon_restarts);
+  TUNNEL_TEST ("charon-ends", NULL, charon_ends);
+  TUNNEL_TEST ("peer-is-silent", NULL, peer_is_silent);
+  TUNNEL_TEST ("charon-hangs", NULL, charon_hangs);
+  TUNNEL_TEST ("others-load-conns", "--load-conns", others_load);
+  TUNNEL_TEST ("others-load-all", "--load-all", others_load);
+  TUNNEL_TEST ("secret-is-loaded-again", NULL, secret_is_loaded_again);
+  TUNNEL_TEST ("daemon-restarts", NULL, daemon_restarts);
+  TUNNEL_TEST ("left-behind", NULL, left_behind);
+  TUNNEL_TEST ("others-connection-stays", NULL, others_connection_stays);
+  TUNNEL_TEST ("certificates", NULL, certificates);
   return g_test_run ();
 }

@@ -295,8 +295,6 @@ test_address_changes (Pair *pair, gconstpointer data)
   WAIT_FOR (n_sas (&pair->h2) == 0);
 }
 
-#define ADD(path, data, name) g_test_add ("/tunnels/" path, Pair, data, pair_up, test_##name, pair_down)
-
 int
 main (int argc, char *argv[])
 {
@@ -308,21 +306,21 @@ main (int argc, char *argv[])
       g_print ("1..0 # SKIP %s\n", why);
       return 0;
     }
-  ADD ("initiate-and-follow", NULL, initiate_and_follow);
-  ADD ("interface-at-once", NULL, interface_at_once);
-  ADD ("no-interface", NULL, no_interface);
-  ADD ("both-initiate", NULL, both_initiate);
-  ADD ("one-is-left-of-two", NULL, one_is_left);
-  ADD ("takeover", NULL, takeover);
-  ADD ("unreachable-then-there", NULL, unreachable_then_there);
-  ADD ("wrong-psk", NULL, wrong_psk);
-  ADD ("other-proposals", NULL, other_proposals);
-  ADD ("unreadable-proposal", NULL, unreadable_proposal);
-  ADD ("no-common-family", NULL, no_common_family);
-  ADD ("over-ipv6", NULL, over_ipv6);
-  ADD ("narrowed", NULL, narrowed);
-  ADD ("ready-takes-down", NULL, ready_takes_down);
-  ADD ("peer-leaves", NULL, peer_leaves);
-  ADD ("address-changes", NULL, address_changes);
+  TUNNEL_TEST ("initiate-and-follow", NULL, initiate_and_follow);
+  TUNNEL_TEST ("interface-at-once", NULL, interface_at_once);
+  TUNNEL_TEST ("no-interface", NULL, no_interface);
+  TUNNEL_TEST ("both-initiate", NULL, both_initiate);
+  TUNNEL_TEST ("one-is-left-of-two", NULL, one_is_left);
+  TUNNEL_TEST ("takeover", NULL, takeover);
+  TUNNEL_TEST ("unreachable-then-there", NULL, unreachable_then_there);
+  TUNNEL_TEST ("wrong-psk", NULL, wrong_psk);
+  TUNNEL_TEST ("other-proposals", NULL, other_proposals);
+  TUNNEL_TEST ("unreadable-proposal", NULL, unreadable_proposal);
+  TUNNEL_TEST ("no-common-family", NULL, no_common_family);
+  TUNNEL_TEST ("over-ipv6", NULL, over_ipv6);
+  TUNNEL_TEST ("narrowed", NULL, narrowed);
+  TUNNEL_TEST ("ready-takes-down", NULL, ready_takes_down);
+  TUNNEL_TEST ("peer-leaves", NULL, peer_leaves);
+  TUNNEL_TEST ("address-changes", NULL, address_changes);
   return g_test_run ();
 }

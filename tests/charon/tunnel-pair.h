@@ -32,6 +32,7 @@ typedef struct {
 /* A test's own: both hosts' charons and daemons run, and want nothing. */
 void pair_up (Pair *pair, gconstpointer data);
 void pair_down (Pair *pair, gconstpointer data);
+#define TUNNEL_TEST(path, data, name) g_test_add ("/tunnels/" path, Pair, data, pair_up, test_##name, pair_down)
 
 void daemon_start (Host *host);
 void daemon_stop (Host *host); /* as at its exit: charon and the kernel keep what they have. Commands that were pending come back first */
