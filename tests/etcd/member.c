@@ -229,21 +229,47 @@ cluster_wait (Cluster *cluster)
   vr_etcd_answer_free (cluster_call (options, "/v3/kv/range", body));
 }
 
-/* What a member says of itself; NULL: nothing. */
+/* What a member answers, all of it; NULL: nothing. */
 static JsonParser *
-status_of (Member *member)
+ask (Member *member, const char *path, const char *body)
 {
-  g_autofree char *url = g_strconcat (member->client, "/v3/maintenance/status", NULL);
+  g_autofree char *url = g_strconcat (member->client, path, NULL);
   g_autoptr (SoupSession) session = soup_session_new_with_options ("timeout", 5, NULL);
   g_autoptr (SoupMessage) message = soup_message_new ("POST", url);
-  g_autoptr (GBytes) body = g_bytes_new_static ("{}", 2), answer = NULL;
+  g_autoptr (GBytes) bytes = g_bytes_new (body, strlen (body)), answer = NULL;
   g_autoptr (JsonParser) parser = json_parser_new ();
 
-  soup_message_set_request_body_from_bytes (message, "application/json", body);
+  soup_message_set_request_body_from_bytes (message, "application/json", bytes);
   answer = soup_session_send_and_read (session, message, NULL, NULL);
   if (!answer || !json_parser_load_from_data (parser, g_bytes_get_data (answer, NULL), g_bytes_get_size (answer), NULL))
     return NULL;
   return g_steal_pointer (&parser);
+}
+
+static const char *
+number_of (JsonObject *object, const char *field)
+{
+  return json_object_get_string_member_with_default (object, field, "0");
+}
+
+char *
+member_lease (Member *member, const char *key, guint *seconds)
+{
+  g_autofree char *range = vr_etcd_say_range (key, NULL, 0, 0), *lease = NULL, *body = NULL;
+  g_autoptr (JsonParser) found = ask (member, "/v3/kv/range", range), granted = NULL;
+  JsonObject *object = json_node_get_object (json_parser_get_root (found));
+
+  if (!json_object_has_member (object, "kvs"))
+    g_error ("%s is not there", key);
+  object = json_array_get_object_element (json_object_get_array_member (object, "kvs"), 0);
+  lease = g_strdup (number_of (object, "lease"));
+  if (strcmp (lease, "0") == 0)
+    return NULL;
+  body = g_strdup_printf ("{\"ID\": \"%s\"}", lease);
+  granted = ask (member, "/v3/lease/timetolive", body);
+  object = json_node_get_object (json_parser_get_root (granted));
+  *seconds = g_ascii_strtoull (number_of (object, "grantedTTL"), NULL, 10);
+  return g_steal_pointer (&lease);
 }
 
 int
@@ -251,12 +277,11 @@ cluster_leader (Cluster *cluster)
 {
   for (guint tries = 0; tries < WAIT_S * 10; tries++) {
     for (guint i = 0; i < cluster->n; i++) {
-      g_autoptr (JsonParser) parser = cluster->members[i].pid ? status_of (&cluster->members[i]) : NULL;
+      g_autoptr (JsonParser) parser = cluster->members[i].pid ? ask (&cluster->members[i], "/v3/maintenance/status", "{}") : NULL;
       JsonObject *object = parser ? json_node_get_object (json_parser_get_root (parser)) : NULL;
       JsonObject *header = object && json_object_has_member (object, "header") ? json_object_get_object_member (object, "header") : NULL;
 
-      if (header && g_strcmp0 (json_object_get_string_member_with_default (object, "leader", "0"),
-                               json_object_get_string_member_with_default (header, "member_id", "")) == 0)
+      if (header && strcmp (number_of (object, "leader"), "0") != 0 && strcmp (number_of (object, "leader"), number_of (header, "member_id")) == 0)
         return i;
     }
     g_usleep (100000);

@@ -39,4 +39,7 @@ VrEtcdOptions *cluster_options (Cluster *cluster, const char *prefix);
 VrEtcdAnswer  *cluster_call (const VrEtcdOptions *options, const char *path, const char *body);
 void           cluster_put (const VrEtcdOptions *options, const char *key, const char *value);
 
+/* The lease that `key`, which is there, goes with, and for how long it was granted; NULL: none. (transfer full) */
+char          *member_lease (Member *member, const char *key, guint *seconds);
+
 G_END_DECLS
