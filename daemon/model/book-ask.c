@@ -111,10 +111,16 @@ why_unproven (const VrBook *book, const VrRecord *intent)
 {
   switch (vr_book_judge (book, intent)) {
   case VR_PROOF_LACKING:
-    return g_strdup_printf ("it has no proof that %s was given the guest's XML by libvirt. If that host runs an older virt-relay, or the guest was "
-                            "migrated with an XML of its own (--xml) that lacks virt-relay's metadata, see [trust] intents", intent->writer);
+    return g_strdup_printf ("it has no proof that %s was given the guest's XML by libvirt. Was the guest migrated with an XML of its own (--xml) that "
+                            "lacks virt-relay's metadata? Make that from what virsh dumpxml --migratable %s says just before. Or that host runs an older "
+                            "virt-relay: see [trust] intents", intent->writer, intent->name);
+  case VR_PROOF_SPENT:
+    return g_strdup_printf ("its proof is made with what was in the guest's XML earlier. Was the guest migrated with an XML of its own (--xml) from before its "
+                            "last migration or try? Make that anew from what virsh dumpxml --migratable %s says just before", intent->name);
   default:
-    return g_strdup_printf ("its proof is not made with what is in the guest's XML: libvirt does not migrate it to %s, or not now", intent->writer);
+    return g_strdup_printf ("its proof is not made with what is in the guest's XML: libvirt does not migrate it to %s, or not now; or it was migrated with an "
+                            "XML of its own (--xml) that is old: make that anew from what virsh dumpxml --migratable %s says just before",
+                            intent->writer, intent->name);
   }
 }
 

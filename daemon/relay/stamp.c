@@ -19,7 +19,7 @@
 
 #define STAMP_DEADLINE_MS (10 * 60 * 1000) /* it waits behind a migration */
 #define SPENT_MAX 4
-#define REFUSED G_MAXUINT
+#define DECIDED G_MAXUINT
 
 /* ---- tokens ---- */
 
@@ -73,6 +73,21 @@ is_proven (VrRelay *self, const VrLocal *local)
   return guest != NULL && guest->intent != NULL && vr_book_judge (self->book, guest->intent) == VR_PROOF_GOOD;
 }
 
+/* Of an intent, and a later one of the same writer is another: about it nothing more is to be said, or it is looked into. */
+typedef struct {
+  guint64 seq;
+  guint   sightings; /* so many times the guest's XML had been seen; DECIDED */
+} Doubt;
+
+static void
+doubt_new (VrLocal *local, const VrRecord *intent, guint sightings)
+{
+  Doubt *made = g_new (Doubt, 1);
+
+  *made = (Doubt) { intent->seq, sightings };
+  g_hash_table_replace (local->doubts, g_strdup (intent->writer), made);
+}
+
 void
 vr_relay_know_tokens (VrRelay *self, VrLocal *local)
 {
@@ -86,7 +101,10 @@ vr_relay_know_tokens (VrRelay *self, VrLocal *local)
     tokens = vr_tokens_new (local->stamped != NULL ? local->stamped->token : NULL, local->fresh, (const char *const *) before->pdata);
   vr_book_set_tokens (self->book, local->uuid, tokens);
   if (is_proven (self, local))
-    local->shown = TRUE;
+    {
+      local->shown = TRUE;
+      doubt_new (local, vr_book_guest (self->book, local->uuid)->intent, DECIDED); /* if it fails the token is spent, and nobody is blamed */
+    }
   else if (local->shown && local->presence == VR_PRESENCE_RUNNING)
     {
       local->shown = FALSE;
@@ -96,11 +114,6 @@ vr_relay_know_tokens (VrRelay *self, VrLocal *local)
 
 /* ---- what is not proven ---- */
 
-typedef struct {
-  guint64 seq;
-  guint   sightings; /* so many times the guest's XML had been seen; REFUSED */
-} Doubt;
-
 static void
 doubt (VrRelay *self, VrLocal *local, VrRecord *intent)
 {
@@ -108,20 +121,15 @@ doubt (VrRelay *self, VrLocal *local, VrRecord *intent)
 
   if (before == NULL || before->seq != intent->seq)
     {
-      before = g_new (Doubt, 1);
-      *before = (Doubt) { intent->seq, local->sightings };
-      g_hash_table_replace (local->doubts, g_strdup (intent->writer), before);
+      doubt_new (local, intent, local->sightings);
       vr_relay_look (self, local);
     }
-  else if (before->sightings != REFUSED && before->sightings != local->sightings)
+  else if (before->sightings != DECIDED && before->sightings != local->sightings)
     {
-      before->sightings = REFUSED;
-      if (vr_book_judge (self->book, intent) != VR_PROOF_SPENT) /* that was a true one, and is not withdrawn yet: nobody is blamed */
-        {
-          g_autofree char *why = vr_book_why (self->book, intent);
+      g_autofree char *why = vr_book_why (self->book, intent);
 
-          vr_relay_refuse (self, intent, why);
-        }
+      before->sightings = DECIDED;
+      vr_relay_refuse (self, intent, why);
     }
 }
 
