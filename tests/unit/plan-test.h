@@ -78,3 +78,25 @@ coming_home (void)
   world_settle (world, "h1", VR_PRESENCE_EXPECTED, FALSE);
   return world;
 }
+
+/* ---- the direct path: h2 has a tunnel to h3, where d is ---- */
+
+#define DIRECT4 "route 10.9.1.100/32 dev vr-h3 table 30321 metric 10 src 10.9.2.1"
+#define DIRECT6 "route fd00:9:1::100/128 dev vr-h3 table 30321 metric 10 src fd00:9:2::1"
+
+/* d is away, and the tunnel between h2 and h3 is up */
+static inline World *
+with_t3 (void)
+{
+  World *world = away ();
+
+  g_hash_table_add (world->tunnels, (gpointer) "h2");
+  g_hash_table_add (world->tunnels, (gpointer) "h3");
+  return world;
+}
+
+static inline void
+answered (World *world, const char *key, guint packets)
+{
+  g_hash_table_replace (world->answers, (gpointer) key, GUINT_TO_POINTER (packets));
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The change from the relay to the direct path in the plan, in order: d, home h1, runs on h3, and h2 is its peer. */
+#include "plan-test.h"
+
+#define HOLD4 "route 10.9.1.100/32 dev vr-+hold table 30321 metric 10 src 10.9.2.1"
+#define HOLD6 "route fd00:9:1::100/128 dev vr-+hold table 30321 metric 10 src fd00:9:2::1"
+
+/* and enough answers came to h2 for IPv4; for IPv6 it waited long enough */
+static World *
+sure (void)
+{
+  World *world = with_t3 ();
+
+  world->ordered = TRUE;
+  answered (world, "vr-h3 " D4, 10);
+  g_hash_table_add (world->waited, (gpointer) "vr-h3 " D6);
+  return world;
+}
+
+static void
+test_ordered_relayed_first (void)
+{
+  g_autoptr (World) world = sure ();
+  g_autoptr (VrPlan) plan = world_plan (world, "h2");
+
+  expect_line (plan, "path 10.9.1.100 to h3 changing from vr-h1");
+  expect_line (plan, "path fd00:9:1::100 to h3 changing from vr-h1");
+  expect_none (plan, "10.9.1.100/32");
+  expect_none (plan, "fd00:9:1::100/128");
+}
+
+/* Each address by itself, and what stands behind the hold is the relay. */
+static void
+test_ordered_held (void)
+{
+  g_autoptr (World) world = sure ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  g_hash_table_add (world->held, (gpointer) "vr-h3 " D6);
+  plan = world_plan (world, "h2");
+  expect_line (plan, HOLD6);
+  expect_line (plan, "path fd00:9:1::100 to h3 changing from vr-h1");
+  expect_line (plan, "route fd00:9:1::/64 dev vr-h1 table 30323 metric 10 src fd00:9:2::1");
+  expect_none (plan, "unreachable fd00:9:1::100/128");
+  expect_none (plan, "10.9.1.100/32");
+}
+
+static void
+test_ordered_changed (void)
+{
+  g_autoptr (World) world = sure ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  g_hash_table_add (world->held, (gpointer) "vr-h3 " D4); /* over: to be held no longer */
+  g_hash_table_add (world->changed, (gpointer) "vr-h3 " D4);
+  g_hash_table_add (world->changed, (gpointer) "vr-h4 " D6); /* another way's */
+  plan = world_plan (world, "h2");
+  expect_line (plan, DIRECT4);
+  expect_line (plan, "path 10.9.1.100 to h3 direct");
+  expect_line (plan, "path fd00:9:1::100 to h3 changing from vr-h1");
+}
+
+/*
+ * Sure once is sure as long as the tunnel is up and the owner the same: a record that the owner writes anew begins the wait anew, and a path that went back to the
+ * relay for it would only change once more.
+ */
+static void
+test_stays_direct (void)
+{
+  g_autoptr (World) world = with_t3 ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  world->ordered = TRUE;
+  g_hash_table_add (world->changed, (gpointer) "vr-h3 " D4);
+  plan = world_plan (world, "h2");
+  expect_line (plan, DIRECT4);
+  expect_line (plan, "path 10.9.1.100 to h3 direct");
+  expect_line (plan, "path fd00:9:1::100 to h3 relayed");
+}
+
+/* Not without the tunnel, whatever was held and changed before. */
+static void
+test_ordered_tunnel_lost (void)
+{
+  g_autoptr (World) world = sure ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  g_hash_table_add (world->held, (gpointer) "vr-h3 " D4);
+  g_hash_table_add (world->changed, (gpointer) "vr-h3 " D6);
+  g_hash_table_remove (world->tunnels, "h3");
+  plan = world_plan (world, "h2");
+  expect_line (plan, "path 10.9.1.100 to h3 relayed");
+  expect_line (plan, "path fd00:9:1::100 to h3 relayed");
+  expect_none (plan, "10.9.1.100/32");
+  expect_none (plan, "fd00:9:1::100/128");
+}
+
+/* The way to the home is the administrator's own: nothing is known of it, so nothing can wait for it. */
+static void
+test_ordered_unknown_way (void)
+{
+  g_autoptr (World) world = NULL;
+  g_autoptr (VrPlan) plan = NULL;
+
+  world = sure ();
+  world_host (world, 1, "");
+  world_host (world, 2, "");
+  plan = world_plan (world, "h2");
+  expect_line (plan, DIRECT4);
+  expect_line (plan, DIRECT6);
+}
+
+/* h3 answers h2's marker straight: by a route of its own, with an address that h2 takes from that tunnel. */
+static void
+test_marker_answered (void)
+{
+  g_autoptr (World) world = with_t3 ();
+  g_autoptr (VrPlan) plan = NULL, down = NULL;
+
+  world_here (world);
+  plan = world_plan (world, "h3");
+  expect_line (plan, "route 10.9.2.1/32 dev vr-h2 table 30323 metric 10 src 10.9.3.1");
+  expect_line (plan, "route fd00:9:2::1/128 dev vr-h2 table 30323 metric 10 src fd00:9:3::1");
+  expect_line (plan, "rule 7630 from all to all iif any lookup 30323");
+  expect_none (plan, "10.9.1.1/32");
+  g_hash_table_remove (world->tunnels, "h2");
+  down = world_plan (world, "h3");
+  expect_none (down, "10.9.2.1/32");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/plan/path/ordered/relayed-first", test_ordered_relayed_first);
+  g_test_add_func ("/plan/path/ordered/held", test_ordered_held);
+  g_test_add_func ("/plan/path/ordered/changed", test_ordered_changed);
+  g_test_add_func ("/plan/path/stays-direct", test_stays_direct);
+  g_test_add_func ("/plan/path/ordered/tunnel-lost", test_ordered_tunnel_lost);
+  g_test_add_func ("/plan/path/ordered/unknown-way", test_ordered_unknown_way);
+  g_test_add_func ("/plan/path/ordered/marker-answered", test_marker_answered);
+  return g_test_run ();
+}
