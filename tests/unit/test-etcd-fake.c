@@ -27,6 +27,8 @@ typedef struct {
   gint64      revision;
   const char *frames[4];       /* what the next watches say; NULL: that they are there */
   guint       n_frames, watches;
+  char       *revision_asked;  /* that the last list is to be of; NULL: the latest */
+  guint       txns, n_txns;    /* how many were asked for; how many are answered, the others are not: G_MAXUINT */
   SoupServerMessage *silent;   /* is never answered */
 } Fake;
 
@@ -128,8 +130,11 @@ on_range (SoupServer *server, SoupServerMessage *message, const char *path, GHas
   JsonObject *request = request_of (message, parser);
   g_autofree char *key = key_of (request);
 
-  if (json_object_has_member (request, "range_end") && g_str_has_prefix (key, PREFIX "/now/"))
+  if (json_object_has_member (request, "range_end") && g_str_has_prefix (key, PREFIX "/now/")) {
+    g_free (fake->revision_asked);
+    fake->revision_asked = g_strdup (json_object_get_string_member_with_default (request, "revision", NULL));
     on_list (fake, message, key);
+  }
   else
     answer (message, 200, "{\"header\": {\"revision\": \"5\"}}");
 }
@@ -137,7 +142,20 @@ on_range (SoupServer *server, SoupServerMessage *message, const char *path, GHas
 static void
 on_txn (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query, gpointer data)
 {
-  answer (message, 200, "{\"header\": {\"revision\": \"5\"}, \"succeeded\": true}");
+  Fake *fake = data;
+
+  if (fake->txns++ < fake->n_txns) {
+    answer (message, 200, "{\"header\": {\"revision\": \"5\"}, \"succeeded\": true}");
+    return;
+  }
+  soup_server_message_pause (message);
+  g_set_object (&fake->silent, message);
+}
+
+static void
+on_grant (SoupServer *server, SoupServerMessage *message, const char *path, GHashTable *query, gpointer data)
+{
+  answer (message, 200, "{\"header\": {\"revision\": \"5\"}, \"ID\": \"77\", \"TTL\": \"3600\"}");
 }
 
 static void
@@ -163,9 +181,11 @@ fake_new (void)
   GSList *uris;
 
   fake->revision = 5;
+  fake->n_txns = G_MAXUINT;
   fake->server = soup_server_new (NULL, NULL);
   soup_server_add_handler (fake->server, "/v3/kv/range", on_range, fake, NULL);
   soup_server_add_handler (fake->server, "/v3/kv/txn", on_txn, fake, NULL);
+  soup_server_add_handler (fake->server, "/v3/lease/grant", on_grant, fake, NULL);
   soup_server_add_handler (fake->server, "/v3/watch", on_watch, fake, NULL);
   soup_server_listen_local (fake->server, 0, SOUP_SERVER_LISTEN_IPV4_ONLY, &error);
   g_assert_no_error (error);
@@ -182,6 +202,7 @@ fake_free (Fake *fake)
   g_clear_object (&fake->silent);
   g_object_unref (fake->server);
   g_free (fake->url);
+  g_free (fake->revision_asked);
   g_free (fake);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Fake, fake_free)
@@ -283,6 +304,49 @@ test_compacted_between_pages (void)
   g_assert_cmpstr (host_trouble (host), ==, "");
 }
 
+/* However long it takes to read them: all pages show the store at one moment */
+static void
+test_pages_of_one_revision (void)
+{
+  g_autoptr (Directory) dir = directory_new ();
+  g_autoptr (Fake) fake = fake_new ();
+  g_autoptr (Host) host = NULL;
+
+  fake->records = 5;
+  fake->page = 2;
+  fake->revision = 41;
+  host = host_of (dir, fake->url);
+  assert_knows (host, 5);
+  g_assert_cmpuint (fake->listed, ==, 3);
+  g_assert_cmpstr (fake->revision_asked, ==, "41");
+}
+
+/* Of three records that wait on the disk etcd takes one, and no more: the other two wait there still, for whoever starts next */
+static void
+test_waits_for_all (void)
+{
+  g_autoptr (Directory) dir = directory_new ();
+  g_autofree char *waiting = g_build_filename (dir, "waiting", NULL);
+  g_autoptr (Fake) fake = fake_new ();
+  g_autoptr (Host) host = NULL, again = NULL;
+
+  host = host_of (dir, fake->url);
+  wait_for (host->ready && fake->watches == 1 && *host_trouble (host) == '\0');
+  fake->n_txns = fake->txns;
+  for (guint i = 1; i <= 3; i++)
+    host_append_and_wait (host, UUID, i); /* they count: they are on the disk */
+  fake->n_txns = fake->txns + 1;
+  soup_server_message_unpause (fake->silent);
+  answer (fake->silent, 200, "{\"header\": {\"revision\": \"5\"}, \"succeeded\": true}");
+  wait_for (fake->txns > fake->n_txns);
+  run_for_ms (200);
+  host_stop (g_steal_pointer (&host));
+  g_assert_true (file_has (waiting, "\"epoch\":3"));
+  fake->n_txns = G_MAXUINT;
+  again = host_of (dir, fake->url);
+  wait_for (!g_file_test (waiting, G_FILE_TEST_EXISTS));
+}
+
 /* A store that is older than what is known of it is listed again before anything of it is believed. */
 static void
 test_older_revision (void)
@@ -340,6 +404,8 @@ main (int argc, char **argv)
   g_test_add_func ("/etcd-fake/endless", test_endless);
   g_test_add_func ("/etcd-fake/silent", test_silent);
   g_test_add_func ("/etcd-fake/compacted-between-pages", test_compacted_between_pages);
+  g_test_add_func ("/etcd-fake/pages-of-one-revision", test_pages_of_one_revision);
+  g_test_add_func ("/etcd-fake/waits-for-all", test_waits_for_all);
   g_test_add_func ("/etcd-fake/older-revision", test_older_revision);
   g_test_add_func ("/etcd-fake/garbage-in-the-watch", test_garbage_in_the_watch);
   g_test_add_func ("/etcd-fake/silent-watch", test_silent_watch);

@@ -75,6 +75,30 @@ test_written_over_by_another (void)
   g_assert_cmpstr (after, ==, before);
 }
 
+/* Of the same size, so that nothing but the header tells */
+static void
+test_taken_by_another_machine (void)
+{
+  g_autoptr (Reader) r = reader_new ();
+  g_autoptr (VrOwnFile) own = vr_own_file_new (r->dir, "h1");
+  g_autofree char *id = g_uuid_string_random (), *header = vr_log_header_make ("h1", "bbbb", id);
+  g_autofree char *report = NULL, *text = NULL, *other = NULL, *after = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_free (own->machine);
+  own->machine = g_strdup ("aaaa");
+  g_assert_true (vr_own_file_open (own, &report, NULL));
+  append_ok (own, UUID, VR_STATE_RUNNING, 1);
+  text = file_text (r->path);
+  other = g_strconcat (header, strchr (text, '\n'), NULL);
+  g_assert_cmpuint (strlen (other), ==, strlen (text));
+  g_assert_true (g_file_set_contents (r->path, other, -1, NULL));
+  g_assert_false (own_append (own, UUID, VR_STATE_RUNNING, 2, &error));
+  g_assert_error (error, VR_LOG_ERROR, VR_LOG_ERROR_NAME_TAKEN);
+  after = file_text (r->path);
+  g_assert_cmpstr (after, ==, other);
+}
+
 static void
 test_older_file_put_back (void)
 {
@@ -282,6 +306,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/own-file/last-seq-is-found", test_last_seq_is_found);
   g_test_add_func ("/own-file/written-over-by-another", test_written_over_by_another);
+  g_test_add_func ("/own-file/taken-by-another-machine", test_taken_by_another_machine);
   g_test_add_func ("/own-file/older-file-put-back", test_older_file_put_back);
   g_test_add_func ("/own-file/left-by-an-earlier-try", test_left_by_an_earlier_try);
   g_test_add_func ("/own-file/not-ours-to-write", test_not_ours_to_write);

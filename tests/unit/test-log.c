@@ -178,6 +178,20 @@ test_late_reader (void)
 }
 
 #ifndef VR_TEST_ETCD
+/* As a backup is put back, or a file compacted: under another name first */
+static void
+test_renamed_into_place (void)
+{
+  g_autoptr (Directory) dir = directory_new (), aside = directory_new ();
+  g_autofree char *whole = file_of (aside, "h1"), *path = file_of (dir, "h1");
+  g_autoptr (Host) h2 = host_start (dir, "h2");
+
+  place_record (aside, UUID, "h1", 1, 1);
+  run_for_ms (200); /* so that nothing is under way that would find it anyway */
+  g_assert_cmpint (g_rename (whole, path), ==, 0);
+  wait_for (h2->guests->len == 1); /* and no poll comes to the rescue before this gives up */
+}
+
 static void
 test_polling (void)
 {
@@ -470,6 +484,7 @@ main (int argc, char **argv)
     return 77;
   place_init ();
 #else
+  g_test_add_func ("/log/renamed-into-place", test_renamed_into_place);
   g_test_add_func ("/log/polling", test_polling);
   g_test_add_func ("/log/many-records", test_many_records);
 #endif
