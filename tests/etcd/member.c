@@ -229,9 +229,8 @@ cluster_wait (Cluster *cluster)
   vr_etcd_answer_free (cluster_call (options, "/v3/kv/range", body));
 }
 
-/* What a member answers, all of it; NULL: nothing. */
-static JsonParser *
-ask (Member *member, const char *path, const char *body)
+JsonParser *
+member_ask (Member *member, const char *path, const char *body)
 {
   g_autofree char *url = g_strconcat (member->client, path, NULL);
   g_autoptr (SoupSession) session = soup_session_new_with_options ("timeout", 5, NULL);
@@ -256,7 +255,7 @@ char *
 member_lease (Member *member, const char *key, guint *seconds)
 {
   g_autofree char *range = vr_etcd_say_range (key, NULL, 0, 0), *lease = NULL, *body = NULL;
-  g_autoptr (JsonParser) found = ask (member, "/v3/kv/range", range), granted = NULL;
+  g_autoptr (JsonParser) found = member_ask (member, "/v3/kv/range", range), granted = NULL;
   JsonObject *object = json_node_get_object (json_parser_get_root (found));
 
   if (!json_object_has_member (object, "kvs"))
@@ -266,7 +265,7 @@ member_lease (Member *member, const char *key, guint *seconds)
   if (strcmp (lease, "0") == 0)
     return NULL;
   body = g_strdup_printf ("{\"ID\": \"%s\"}", lease);
-  granted = ask (member, "/v3/lease/timetolive", body);
+  granted = member_ask (member, "/v3/lease/timetolive", body);
   object = json_node_get_object (json_parser_get_root (granted));
   *seconds = g_ascii_strtoull (number_of (object, "grantedTTL"), NULL, 10);
   return g_steal_pointer (&lease);
@@ -277,7 +276,7 @@ cluster_leader (Cluster *cluster)
 {
   for (guint tries = 0; tries < WAIT_S * 10; tries++) {
     for (guint i = 0; i < cluster->n; i++) {
-      g_autoptr (JsonParser) parser = cluster->members[i].pid ? ask (&cluster->members[i], "/v3/maintenance/status", "{}") : NULL;
+      g_autoptr (JsonParser) parser = cluster->members[i].pid ? member_ask (&cluster->members[i], "/v3/maintenance/status", "{}") : NULL;
       JsonObject *object = parser ? json_node_get_object (json_parser_get_root (parser)) : NULL;
       JsonObject *header = object && json_object_has_member (object, "header") ? json_object_get_object_member (object, "header") : NULL;
 

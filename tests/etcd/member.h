@@ -6,6 +6,8 @@
 
 #include "daemon/log/etcd-client.h"
 
+#include <json-glib/json-glib.h>
+
 G_BEGIN_DECLS
 
 typedef struct {
@@ -38,6 +40,9 @@ VrEtcdOptions *cluster_options (Cluster *cluster, const char *prefix);
 /* One call to any member that runs, as often as needed; aborts the test if it is refused. (transfer full) */
 VrEtcdAnswer  *cluster_call (const VrEtcdOptions *options, const char *path, const char *body);
 void           cluster_put (const VrEtcdOptions *options, const char *key, const char *value);
+
+/* All that it answers; NULL: nothing. (transfer full) */
+JsonParser    *member_ask (Member *member, const char *path, const char *body);
 
 /* The lease that `key`, which is there, goes with, and for how long it was granted; NULL: none. (transfer full) */
 char          *member_lease (Member *member, const char *key, guint *seconds);

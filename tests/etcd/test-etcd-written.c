@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What stands in etcd after a write, for how long, and after a race; a daemon writes, or an import. */
+/* What stands in etcd after a write, for how long, and after a race, or where there is no room; a daemon writes, or an import. */
 #include "between.h"
 #include "tests/unit/log-fixture.h"
 
@@ -336,6 +336,78 @@ test_import_hears_nothing (void)
   assert_standing (dir, 3, "3");
 }
 
+/* ---- no room ---- */
+
+static gboolean
+can (const VrEtcdOptions *options, const char *path, const char *body)
+{
+  g_autoptr (VrEtcd) etcd = vr_etcd_new (options, NULL);
+  g_autoptr (VrEtcdAnswer) answer = vr_etcd_call_wait (etcd, path, body, 60000, NULL);
+
+  return answer != NULL;
+}
+
+/* Until nothing more goes in */
+static void
+fill (const VrEtcdOptions *options)
+{
+  g_autofree guchar *much = g_malloc0 (256 * 1024);
+  g_autofree char *much64 = g_base64_encode (much, 256 * 1024), *body = g_strdup_printf ("{\"key\": \"Zm9v\", \"value\": \"%s\"}", much64);
+
+  for (guint i = 0; can (options, "/v3/kv/put", body); i++)
+    g_assert_cmpuint (i, <, 100);
+}
+
+/* What was overwritten is given up, and etcd told to go on */
+static void
+make_room (const VrEtcdOptions *options)
+{
+  g_autofree char *range = vr_etcd_say_range ("/none", NULL, 0, 0), *compact = NULL, *disarm = NULL;
+  g_autoptr (VrEtcdAnswer) now = cluster_call (options, "/v3/kv/range", range);
+  g_autoptr (JsonParser) status = member_ask (&place_cluster->members[0], "/v3/maintenance/status", "{}");
+  JsonObject *header = json_object_get_object_member (json_node_get_object (json_parser_get_root (status)), "header");
+
+  compact = g_strdup_printf ("{\"revision\": \"%" G_GINT64_FORMAT "\", \"physical\": true}", now->revision);
+  disarm = g_strdup_printf ("{\"action\": \"DEACTIVATE\", \"alarm\": \"NOSPACE\", \"memberID\": \"%s\"}",
+                            json_object_get_string_member (header, "member_id"));
+  g_assert_true (can (options, "/v3/kv/compaction", compact));
+  g_assert_true (can (options, "/v3/maintenance/defragment", "{}"));
+  g_assert_true (can (options, "/v3/maintenance/alarm", disarm));
+}
+
+/* Its quota is used up: it is read and watched as before, and what is written waits on the disk until there is room */
+static void
+test_no_room (void)
+{
+  g_autoptr (Cluster) cluster = NULL;
+  Cluster *other = g_steal_pointer (&place_cluster);
+  g_autoptr (Directory) dir = directory_new ();
+  g_autofree char *copy = place_copy (dir, "h1");
+  g_autoptr (VrEtcdOptions) options = NULL;
+  g_autoptr (Host) h1 = NULL, h2 = NULL;
+
+  g_setenv ("ETCD_QUOTA_BACKEND_BYTES", "1500000", TRUE);
+  place_cluster = cluster = cluster_new (1, FALSE);
+  g_unsetenv ("ETCD_QUOTA_BACKEND_BYTES");
+  options = place_options (dir);
+  h1 = host_start (dir, "h1");
+  h2 = host_start (dir, "h2");
+  host_append_and_wait (h1, UUID, 1);
+  fill (options);
+  host_append_and_wait (h1, UUID, 2);
+  wait_for (strstr (host_trouble (h1), "space exceeded"));
+  g_assert_nonnull (strstr (host_trouble (h1), copy));
+  g_assert_nonnull (strstr (host_trouble (h1), "etcdctl alarm disarm"));
+  g_assert_null (strstr (host_trouble (h1), "away"));
+  g_assert_cmpstr (host_trouble (h2), ==, "");
+  make_room (options);
+  wait_for (h2->guests->len == 2 && *host_trouble (h1) == '\0');
+  assert_standing (dir, 2, "1 2");
+  host_stop (g_steal_pointer (&h1));
+  host_stop (g_steal_pointer (&h2));
+  place_cluster = other;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -354,6 +426,7 @@ main (int argc, char **argv)
   g_test_add_func ("/etcd/written/race/import-loses-to-newer", test_import_loses_to_newer);
   g_test_add_func ("/etcd/written/race/import-loses-to-older", test_import_loses_to_older);
   g_test_add_func ("/etcd/written/race/import-hears-nothing", test_import_hears_nothing);
+  g_test_add_func ("/etcd/written/no-room", test_no_room);
   result = g_test_run ();
   place_done ();
   return result;
