@@ -129,6 +129,67 @@ test_role_holds (void)
   wait_for (strstr (host_trouble (thief), "permission denied"));
 }
 
+/* The commands of docs/etcd.md, as they stand there. In `dir` are the passwords afterwards. */
+static void
+run_page (Cluster *cluster, const char *dir)
+{
+  g_autofree char *page = NULL, *quoted = NULL, *command = NULL, *err = NULL;
+  g_autoptr (GError) error = NULL;
+  char *block, *end;
+  int status;
+
+  g_assert_true (g_file_get_contents (ETCD_PAGE, &page, NULL, NULL));
+  block = strstr (page, "<!-- run: once -->\n```sh\n");
+  g_assert_nonnull (block);
+  block = strstr (block, "sh\n") + strlen ("sh\n");
+  end = strstr (block, "```");
+  g_assert_nonnull (end);
+  *end = '\0';
+  quoted = g_shell_quote (block);
+  command = g_strdup_printf ("env -C '%s' ETCDCTL_ENDPOINTS=%s sh -ec %s", dir, cluster->members[0].client, quoted);
+  g_assert_true (g_spawn_command_line_sync (command, NULL, &err, &status, &error));
+  if (status != 0)
+    g_error ("%s: %s", block, err);
+}
+
+static VrEtcdOptions *
+options_of_page (Cluster *cluster, const char *dir, const char *host)
+{
+  VrEtcdOptions *options = cluster_options (cluster, "/virt-relay");
+  g_autofree char *name = g_strconcat (host, ".password", NULL), *path = g_build_filename (dir, name, NULL), *password = file_text (path);
+
+  options->user = g_strdup (host);
+  options->password = g_strdup (g_strchomp (password));
+  return options;
+}
+
+static void
+test_as_the_page_says (void)
+{
+  g_autofree char *etcdctl = g_find_program_in_path ("etcdctl");
+  g_autoptr (Cluster) cluster = cluster_new (1, FALSE);
+  g_autoptr (Directory) page = directory_new (), dir = directory_new (), stolen = directory_new ();
+  g_autoptr (VrEtcdOptions) o1 = NULL, o2 = NULL;
+  g_autoptr (Host) h1 = NULL, h2 = NULL, thief = NULL;
+
+  if (!etcdctl) {
+    g_test_skip ("no etcdctl here: tests/setup installs it");
+    return;
+  }
+  run_page (cluster, page);
+  o1 = options_of_page (cluster, page, "h1");
+  o2 = options_of_page (cluster, page, "h2");
+  h1 = start_with (o1, dir, "h1");
+  h2 = start_with (o2, dir, "h2");
+  host_append_and_wait (h1, UUID, 1);
+  wait_for (h2->guests->len == 1 && *host_trouble (h1) == '\0');
+  thief = host_with (o1, stolen, "h2");
+  vr_log_start (thief->log);
+  host_append (thief, UUID, 9);
+  wait_for (strstr (host_trouble (thief), "permission denied"));
+  g_assert_cmpuint (h1->guests->len, ==, 1);
+}
+
 /* ---- TLS ---- */
 
 static Cluster *
@@ -242,6 +303,7 @@ main (int argc, char **argv)
     return 77;
   g_test_add_func ("/etcd/secure/users", test_users);
   g_test_add_func ("/etcd/secure/role-holds", test_role_holds);
+  g_test_add_func ("/etcd/secure/as-the-page-says", test_as_the_page_says);
   g_test_add_func ("/etcd/secure/tls", test_tls);
   g_test_add_func ("/etcd/secure/tls-file-wrong", test_tls_file_wrong);
   g_test_add_func ("/etcd/check/names", test_check_names);

@@ -180,6 +180,40 @@ test_compaction_keeps_what_counts (void)
   g_assert_cmpuint (count_of (text, "incoming"), ==, 1);
 }
 
+/* What the host says of itself: the last word, and none before it */
+static void
+test_compaction_keeps_the_host (void)
+{
+  g_autoptr (Reader) r = reader_new ();
+  g_autoptr (VrOwnFile) own = own_open (r);
+  g_autoptr (VrHost) host = vr_host_new ("h1");
+  guint hosts = 0;
+
+  for (guint i = 1; i <= 2; i++) {
+    g_autofree char *json = NULL;
+
+    g_free (host->identity);
+    host->identity = g_strdup_printf ("identity-%u", i);
+    host->seq = own->last_seq + 1;
+    json = vr_host_to_json (host);
+    g_assert_true (vr_own_file_append (own, host->seq, json, NULL));
+  }
+  for (guint i = 0; i < 500; i++)
+    append_ok (own, UUID, VR_STATE_RUNNING, 1);
+  own->compact_above = 1;
+  append_ok (own, UUID, VR_STATE_RUNNING, 1);
+  g_assert_cmpuint (read_all (r), <, 100);
+  for (guint i = 0; i < r->entries->len; i++) {
+    const VrEntry *entry = &g_array_index (r->entries, VrEntry, i);
+
+    if (!entry->host)
+      continue;
+    g_assert_cmpstr (entry->host->identity, ==, "identity-2");
+    hosts++;
+  }
+  g_assert_cmpuint (hosts, ==, 1);
+}
+
 static void
 test_compaction_bounds_ledgers (void)
 {
@@ -311,6 +345,7 @@ main (int argc, char **argv)
   g_test_add_func ("/own-file/left-by-an-earlier-try", test_left_by_an_earlier_try);
   g_test_add_func ("/own-file/not-ours-to-write", test_not_ours_to_write);
   g_test_add_func ("/own-file/compaction/keeps-what-counts", test_compaction_keeps_what_counts);
+  g_test_add_func ("/own-file/compaction/keeps-the-host", test_compaction_keeps_the_host);
   g_test_add_func ("/own-file/compaction/keeps-history", test_compaction_keeps_history);
   g_test_add_func ("/own-file/compaction/bounds-ledgers", test_compaction_bounds_ledgers);
   g_test_add_func ("/own-file/compaction/appends-after", test_appends_after_compaction);
