@@ -114,15 +114,6 @@ vr_book_intent_of (const VrBook *book, const char *uuid, const char *target)
   return intent && stands (book, page, intent) ? intent : NULL;
 }
 
-gboolean
-vr_book_has_withdrawn (const VrBook *book, const char *uuid, const char *target)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-  const VrRecord *intent = page ? g_hash_table_lookup (page->intents, target) : NULL;
-
-  return intent && intent->state == VR_STATE_WITHDRAWN;
-}
-
 /* ---- proofs ---- */
 
 gboolean

@@ -14,6 +14,7 @@ typedef struct {
   VrGuest     guest;
   GHashTable *intents; /* target -> VrRecord: its latest word */
   GPtrArray  *waiting; /* of VrRecord, of custody: not allowed, so far */
+  GHashTable *words;   /* writer -> VrRecord: its latest of the guest, of custody or an intent, believed or not */
   VrTokens   *tokens;  /* of the guest, which runs here; NULL: none are known */
   guint       root;    /* how much the record weighs that the chain begins with */
 } VrPage;
@@ -40,6 +41,9 @@ gboolean vr_page_is_known (const VrPage *page);
 VrPage  *vr_book_page (VrBook *book, const char *uuid); /* made if it is not there */
 gboolean vr_page_comes_before (const VrRecord *a, const VrRecord *b);
 gboolean vr_page_are_rivals (const VrRecord *record, const VrRecord *custody);
+
+/* book-words.c. Keeps the writer's latest word. TRUE: the guest was given to that host, which lets go of it. */
+gboolean vr_page_hear (VrPage *page, VrRecord *record);
 
 /* book-intents.c. TRUE if another intent, or none, stands now. */
 gboolean vr_page_choose_intent (const VrBook *book, VrPage *page);

@@ -10,7 +10,7 @@
  * starts late cannot know who came first; so it holds the book until all was read, and then begins with each home's own word, of the
  * lowest epoch that is still there, and where a home said nothing, with the lowest epoch.
  *
- * Which intent stands beside custody: book-intents.c.
+ * Which intent stands beside custody: book-intents.c. What each host said last, believed or not: book-words.c.
  */
 #include "book-private.h"
 
@@ -24,6 +24,7 @@ page_new (const char *uuid)
   page->uuid = g_strdup (uuid);
   page->intents = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vr_record_unref);
   page->waiting = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_record_unref);
+  page->words = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vr_record_unref);
   return page;
 }
 
@@ -37,6 +38,7 @@ page_free (gpointer data)
   g_clear_pointer (&page->tokens, vr_tokens_unref);
   g_hash_table_unref (page->intents);
   g_ptr_array_unref (page->waiting);
+  g_hash_table_unref (page->words);
   g_free (page->uuid);
   g_free (page);
 }
@@ -321,6 +323,7 @@ page_add_custody (VrBook *book, VrPage *page, VrRecord *record, GError **error)
 {
   const VrRecord *custody = page->guest.custody;
   gboolean beyond = custody && !vr_record_supersedes (record, custody);
+  gboolean lets_go = vr_page_hear (page, record);
   g_autofree char *why = NULL;
 
   if (lacks_root (book, page) && beyond) {
@@ -329,7 +332,7 @@ page_add_custody (VrBook *book, VrPage *page, VrRecord *record, GError **error)
     page_wait (page, record);
   }
   if (beyond && !vr_page_are_rivals (record, custody))
-    return FALSE;
+    return lets_go;
   if (!beyond && may_follow (book, custody, record)) {
     page_set_custody (book, page, record);
     book_advance (book);
@@ -372,9 +375,15 @@ vr_book_open (VrBook *book)
   g_autoptr (GPtrArray) held = g_steal_pointer (&book->held);
 
   g_return_if_fail (held);
-  for (guint i = 0; i < held->len; i++)
-    if (!vr_state_is_intent (((VrRecord *) held->pdata[i])->state))
-      page_wait (vr_book_page (book, ((VrRecord *) held->pdata[i])->uuid), held->pdata[i]);
+  for (guint i = 0; i < held->len; i++) {
+    VrRecord *record = held->pdata[i];
+    VrPage *page = vr_book_page (book, record->uuid);
+
+    if (vr_state_is_intent (record->state))
+      continue;
+    vr_page_hear (page, record);
+    page_wait (page, record);
+  }
   open_pages (book, 2);
   open_pages (book, 0);
   book_advance (book);
@@ -384,6 +393,14 @@ vr_book_open (VrBook *book)
 }
 
 /* ---- adding ---- */
+
+static gboolean
+page_add_intent (VrBook *book, VrPage *page, VrRecord *record)
+{
+  gboolean lets_go = vr_page_hear (page, record);
+
+  return vr_page_add_intent (book, page, record) || lets_go;
+}
 
 static gboolean
 refuse (const VrRecord *record, const char *fault, GError **error)
@@ -412,6 +429,7 @@ vr_book_add_record (VrBook *book, VrRecord *record, GError **error)
 {
   const char *fault = vr_chain_fault (record);
   g_autofree char *claim = NULL;
+  VrPage *page;
 
   if (fault)
     return refuse (record, fault, error);
@@ -419,10 +437,11 @@ vr_book_add_record (VrBook *book, VrRecord *record, GError **error)
     g_ptr_array_add (book->held, vr_record_ref (record));
     return FALSE;
   }
-  if (!vr_state_is_intent (record->state))
-    return page_add_custody (book, vr_book_page (book, record->uuid), record, error);
   claim = record->state == VR_STATE_INCOMING ? vr_book_record_fault (book, record) : NULL;
-  return claim ? refuse (record, claim, error) : vr_page_add_intent (book, vr_book_page (book, record->uuid), record);
+  if (claim)
+    return refuse (record, claim, error);
+  page = vr_book_page (book, record->uuid);
+  return vr_state_is_intent (record->state) ? page_add_intent (book, page, record) : page_add_custody (book, page, record, error);
 }
 
 /* Of the hosts that wait, those that may be now. */

@@ -34,8 +34,8 @@ void     vr_book_hold (VrBook *book);
 void     vr_book_open (VrBook *book);
 
 /*
- * Takes a record in (a reference is taken). TRUE: it changed the guest's custody or intent. FALSE without error: it is older than
- * what is known, or the book is held. FALSE with REFUSED: it can never be; the book is unchanged. FALSE with WAITS: nothing that is
+ * Takes a record in (a reference is taken). TRUE: it changed the guest's custody or intent, or the host that the guest was given to lets go
+ * of it (vr_book_has_let_go()). FALSE without error: it is older than what is known, or the book is held. FALSE with REFUSED: it can never be; the book is unchanged. FALSE with WAITS: nothing that is
  * known allows it; it is kept aside (a bounded number for each writer), and taken in once something does.
  */
 gboolean vr_book_add_record (VrBook *book, VrRecord *record, GError **error);
@@ -67,8 +67,8 @@ const char *vr_book_holder (const VrBook *book, GPtrArray *nics);
 const VrGuest *vr_book_guest (const VrBook *book, const char *uuid); /* NULL if unknown */
 /* The target's own latest word, if it announces the guest and is not out of date; whether it is the one that stands or not. */
 const VrRecord *vr_book_intent_of (const VrBook *book, const char *uuid, const char *target);
-/* Has it announced the guest and then said that it does not come, whatever happened since? */
-gboolean       vr_book_has_withdrawn (const VrBook *book, const char *uuid, const char *target);
+/* Is the host's latest word of the guest, believed or not, that it does not come there, or is there no more? Not asked of copies. */
+gboolean       vr_book_has_let_go (const VrBook *book, const char *uuid, const char *host);
 const VrHost  *vr_book_host (const VrBook *book, const char *name);
 GPtrArray     *vr_book_guest_uuids (const VrBook *book); /* (transfer container), sorted, strings owned by the book */
 GPtrArray     *vr_book_host_names (const VrBook *book);

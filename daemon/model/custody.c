@@ -150,8 +150,9 @@ claimed_by (const VrBook *book, const VrRecord *custody)
 }
 
 /*
- * Given away by me to a host that has withdrawn its intent, and has not spoken since: it was to go there, that was called off, and it went elsewhere
- * before the news came. As long as it has not spoken I have the say, and give it to the one that says that it runs there; NULL: it is not so.
+ * Given away by me to a host whose last word is that it does not come, or is there no more: it was to go there, that was called off, and it went elsewhere
+ * before the news came; or that host had said that it runs there, and it went on before it knew that it was given to it. As long as it does not take it I have
+ * the say, and give it to the one that says that it runs there; NULL: it is not so.
  */
 static VrRecord *
 mend_gift (const char *self, const VrBook *book, const VrRecord *custody)
@@ -159,7 +160,7 @@ mend_gift (const char *self, const VrBook *book, const VrRecord *custody)
   const char *claimant;
 
   if (!is_active (custody) || custody->state != VR_STATE_MOVED || g_strcmp0 (custody->writer, self) != 0 || !vr_book_starts_anywhere (book)
-      || !vr_book_has_withdrawn (book, custody->uuid, custody->owner))
+      || !vr_book_has_let_go (book, custody->uuid, custody->owner))
     return NULL;
   claimant = claimed_by (book, custody);
   return claimant != NULL ? give_away (self, book, custody, claimant) : NULL;

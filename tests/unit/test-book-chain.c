@@ -326,6 +326,25 @@ test_home_is_heard_last (void)
   g_assert_cmpuint (custody (book)->epoch, ==, 3);
 }
 
+/* h1 gave it to h2, which had said before that it ended there: by a word that the chain is beyond. */
+static void
+test_last_words_are_heard_late (void)
+{
+  g_autoptr (VrBook) book = strict_book ();
+
+  vr_book_hold (book);
+  add (book, at_h1 (make (2, VR_STATE_MOVED, "h2", "h1", "h2", "h1", 2)));
+  add (book, at_h1 (make (1, VR_STATE_STOPPED, "h2", NULL, NULL, "h2", 7)));
+  add (book, at_h1 (running (1, "h2", 6)));
+  vr_book_open (book);
+  g_assert_cmpint (custody (book)->state, ==, VR_STATE_MOVED);
+  g_assert_true (vr_book_has_let_go (book, UUID, "h2"));
+  g_assert_true (vr_book_has_let_go (book, UUID, "h1"));
+  g_assert_false (vr_book_has_let_go (book, UUID, "h3"));
+  g_assert_true (add (book, at_h1 (running (2, "h2", 8))));
+  g_assert_false (vr_book_has_let_go (book, UUID, "h2"));
+}
+
 /* What a compacted log, or one with a record for each host and guest, still says: h1 -> h2 -> h3 -> h2. */
 static void
 test_last_word_of_each_is_enough (void)
@@ -432,6 +451,7 @@ main (int argc, char **argv)
   g_test_add_func ("/book/late/home-late", test_home_is_heard_late);
   g_test_add_func ("/book/late/home-last", test_home_is_heard_last);
   g_test_add_func ("/book/late/last-words", test_last_word_of_each_is_enough);
+  g_test_add_func ("/book/late/last-words-are-heard", test_last_words_are_heard_late);
   g_test_add_func ("/book/waiting-is-bounded", test_waiting_is_bounded);
   add_refused_tests ();
   return g_test_run ();

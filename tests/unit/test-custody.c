@@ -141,20 +141,42 @@ mistaken (void)
   return world;
 }
 
-/* … and h3 had called it off before it was given to it: then the giver says where it is. */
 static void
-test_mistaken_and_withdrawn (void)
+set_name (char **place, const char *name)
+{
+  g_free (*place);
+  *place = g_strdup (name);
+}
+
+/* h3's last word of d, of before it was given to it, comes late: it had called it off; or d had run there, and ended or went on to h2. */
+static void
+h3_said (World *world, VrState state)
+{
+  g_autoptr (VrRecord) word = vr_record_derive (custody (world), state, "h3");
+
+  word->epoch = 1;
+  word->seq = ++world->seq;
+  if (state == VR_STATE_WITHDRAWN)
+    set_name (&word->owner, "h1");
+  else if (state == VR_STATE_MOVED)
+    {
+      set_name (&word->owner, "h2");
+      set_name (&word->target, "h2");
+      set_name (&word->origin, "h3");
+    }
+  g_assert_true (vr_book_add_record (world->book, word, NULL)); /* there is something to settle now */
+  assert_custody (world, VR_STATE_MOVED, 2, "h3");              /* and nothing is believed otherwise */
+}
+
+/* … and h3 lets go of it: then the giver says where it is. */
+static void
+test_mistaken_and_let_go (gconstpointer data)
 {
   g_autoptr (World) world = mistaken ();
-  g_autoptr (VrRecord) withdrawn = vr_record_derive (custody (world), VR_STATE_WITHDRAWN, "h3"), record = NULL;
-  g_autofree char *giver = g_strdup ("h1");
+  g_autoptr (VrRecord) record = NULL;
 
   g_assert_null (vr_custody_next ("h1", world->book, D, VR_PRESENCE_ABSENT, NULL, TRUE)); /* h3 may still get it */
-  withdrawn->epoch = 1;
-  withdrawn->seq = ++world->seq;
-  g_free (withdrawn->owner);
-  withdrawn->owner = g_steal_pointer (&giver);
-  vr_book_add_record (world->book, withdrawn, NULL);
+  h3_said (world, GPOINTER_TO_UINT (data));
   record = vr_custody_next ("h1", world->book, D, VR_PRESENCE_ABSENT, NULL, TRUE);
   g_assert_nonnull (record);
   g_assert_cmpstr (vr_state_to_string (record->state), ==, "moved");
@@ -189,18 +211,12 @@ static void
 test_mistaken_and_withdrawn_meanwhile (gconstpointer data)
 {
   g_autoptr (World) world = mistaken ();
-  g_autoptr (VrRecord) withdrawn = vr_record_derive (custody (world), VR_STATE_WITHDRAWN, "h3");
-  g_autofree char *giver = g_strdup ("h1");
   VrPresence presence = GPOINTER_TO_UINT (data);
 
   if (presence == VR_PRESENCE_EXPECTED)
     g_assert_true (world_settle (world, "h1", presence, FALSE)); /* it announces it */
   g_assert_false (world_settle (world, "h1", presence, FALSE));
-  withdrawn->epoch = 1;
-  withdrawn->seq = ++world->seq;
-  g_free (withdrawn->owner);
-  withdrawn->owner = g_steal_pointer (&giver);
-  vr_book_add_record (world->book, withdrawn, NULL);
+  h3_said (world, VR_STATE_WITHDRAWN);
   g_assert_true (world_settle (world, "h1", presence, FALSE));
   assert_custody (world, VR_STATE_RUNNING, 3, "h2");
 }
@@ -472,7 +488,9 @@ main (int argc, char **argv)
   g_test_add_func ("/custody/intent-changes-no-owner", test_intent_changes_no_owner);
   g_test_add_func ("/custody/migration", test_migration);
   g_test_add_func ("/custody/way-home", test_way_home);
-  g_test_add_func ("/custody/mistaken/withdrawn", test_mistaken_and_withdrawn);
+  g_test_add_data_func ("/custody/mistaken/withdrawn", GUINT_TO_POINTER (VR_STATE_WITHDRAWN), test_mistaken_and_let_go);
+  g_test_add_data_func ("/custody/mistaken/ended-there", GUINT_TO_POINTER (VR_STATE_STOPPED), test_mistaken_and_let_go);
+  g_test_add_data_func ("/custody/mistaken/went-on", GUINT_TO_POINTER (VR_STATE_MOVED), test_mistaken_and_let_go);
   g_test_add_data_func ("/custody/mistaken/withdrawn-at-once", GUINT_TO_POINTER (VR_PRESENCE_HANDED_OVER), test_mistaken_and_withdrawn_meanwhile);
   g_test_add_data_func ("/custody/mistaken/withdrawn-and-back", GUINT_TO_POINTER (VR_PRESENCE_EXPECTED), test_mistaken_and_withdrawn_meanwhile);
   g_test_add_func ("/custody/what-was-claimed-ends", test_what_was_claimed_ends);

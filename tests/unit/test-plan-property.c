@@ -2,8 +2,6 @@
 /*
  * Properties of the plan and of custody, over thousands of random histories of a few hosts (sim.h); sim-check.c says what they are.
  *
- * Of the first 30,000 seeds one fails (25004): an owner gives the guest to a host that claims it, and reads only later that it stopped there, and which host has it.
- *
  * A failure prints the seed, what happened, and the plans. Seeds 1 to RUNS are looked at; VR_SIM_SEED=N runs that one history alone,
  * VR_SIM_RUNS=M that many, and both as many from that one on.
  */
