@@ -71,13 +71,13 @@ hosts_variant (const VrMigration *m)
 }
 
 static GVariant *
-losses_variant (const VrMigration *m)
+losses_variant (const GPtrArray *losses)
 {
   GVariantBuilder builder;
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
-  for (guint i = 0; i < m->losses->len; i++)
+  for (guint i = 0; i < losses->len; i++)
     {
-      const VrLoss *loss = m->losses->pdata[i];
+      const VrLoss *loss = losses->pdata[i];
       g_variant_builder_open (&builder, G_VARIANT_TYPE_VARDICT);
       add_text (&builder, "host", loss->host);
       add_text (&builder, "mac", loss->mac);
@@ -106,7 +106,8 @@ migration_variant (const VrMigration *m)
   add_number (&builder, "lost", m->lost);
   add_number (&builder, "refused", m->refused);
   add_number (&builder, "duplicates", m->duplicates);
-  g_variant_builder_add (&builder, "{sv}", "losses", losses_variant (m));
+  g_variant_builder_add (&builder, "{sv}", "losses", losses_variant (m->losses));
+  g_variant_builder_add (&builder, "{sv}", "refusals", losses_variant (m->refusals));
   g_variant_builder_add (&builder, "{sv}", "faults", vr_bus_texts_variant (m->faults));
   if (origin != NULL)
     {

@@ -27,16 +27,19 @@ read_named_counters (JsonNode *listing, GPtrArray *counters)
 
 /* One call each: a listing of the whole table would be one, but in the order of its sets and not in that in which packets pass them. */
 static gboolean
-read_sets (VrNft *nft, const char *family, const char *const *sets, GPtrArray *counters, GError **error)
+read_sets (VrNft *nft, const char *family, const char *const *sets, gboolean backwards, GPtrArray *counters, GError **error)
 {
-  for (; *sets != NULL; sets++)
+  const guint n = g_strv_length ((char **) sets);
+
+  for (guint i = 0; i < n; i++)
     {
-      g_autofree char     *command = g_strdup_printf ("list set %s %s %s", family, VR_NFT_TABLE, *sets);
+      const char          *set = sets[backwards ? n - 1 - i : i];
+      g_autofree char     *command = g_strdup_printf ("list set %s %s %s", family, VR_NFT_TABLE, set);
       g_autoptr (JsonNode) listing = vr_nft_list_json (nft, command, error);
 
       if (listing == NULL)
         return FALSE;
-      vr_elements_read_counters (listing, *sets, counters);
+      vr_elements_read_counters (listing, set, counters);
     }
   return TRUE;
 }
@@ -44,9 +47,10 @@ read_sets (VrNft *nft, const char *family, const char *const *sets, GPtrArray *c
 GPtrArray *
 vr_tallies_read (VrNft *nft, gboolean backwards, GError **error)
 {
-  static const char *const sets[] = { "came4", "came6", "handed4", "handed6", "relay4", "relay6", "own4", "own6", "arrived4", "arrived6", NULL };
-  static const char *const back[] = { "arrived4", "arrived6", "own4", "own6", "relay4", "relay6", "handed4", "handed6", "came4", "came6", NULL };
-  static const char *const taps[] = { "tap-flood", "tap-out", NULL }, *const taps_back[] = { "tap-out", "tap-flood", NULL };
+  static const char *const inet[] = { "came4", "came6", "expired4", "expired6", "foreign-source4", "foreign-source6", "foreign-destination4",
+                                      "foreign-destination6", "circling4", "circling6", "handed4", "handed6", "relay4", "relay6", "own4", "own6",
+                                      "arrived4", "arrived6", NULL };
+  static const char *const taps[] = { "tap-flood", "tap-out", NULL };
   g_autoptr (GPtrArray) counters = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_counter_free);
   gboolean has;
 
@@ -57,7 +61,7 @@ vr_tallies_read (VrNft *nft, gboolean backwards, GError **error)
 
       if (!vr_nft_has_table (nft, family, &has, error))
         return NULL;
-      if (has && !read_sets (nft, family, bridge ? (backwards ? taps_back : taps) : backwards ? back : sets, counters, error))
+      if (has && !read_sets (nft, family, bridge ? taps : inet, backwards, counters, error))
         return NULL;
     }
   return g_steal_pointer (&counters);
@@ -79,7 +83,7 @@ vr_counters_read (VrNft *nft, GError **error)
   if (named == NULL)
     return NULL;
   read_named_counters (named, counters);
-  if (!read_sets (nft, "inet", sets, counters, error))
+  if (!read_sets (nft, "inet", sets, FALSE, counters, error))
     return NULL;
   return g_steal_pointer (&counters);
 }

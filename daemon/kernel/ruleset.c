@@ -23,6 +23,8 @@
  *   came#, handed#, own#   guests that run here, come here or are relayed: what this host gets for them to send on, what it sends on to a
  *                 bridge or tap here, and what it sends them itself through a tunnel; each counted by itself. relay# is the fourth
  *   arrived#      interface . guest: came here from there, or is about to: what comes for it from there is counted
+ *   expired#      of what comes for the guests in came#, what is for nobody beyond this host, since its hop limit is over here, is counted
+ *   foreign-source#, foreign-destination#, circling#   likewise: what is dropped for the reason of that name, below
  *   peer-homed#   interface . guest: runs here and has its home there, or came from there: it may be sent to from any
  *                 source
  *
@@ -89,6 +91,10 @@ static const VrSet sets[] = {
   TWINS ("handed", FALSE, FALSE),
   TWINS ("own", FALSE, FALSE),
   TWINS ("arrived", TRUE, FALSE),
+  TWINS ("expired", FALSE, FALSE),
+  TWINS ("foreign-source", FALSE, FALSE),
+  TWINS ("foreign-destination", FALSE, FALSE),
+  TWINS ("circling", FALSE, FALSE),
   { INET, "bridge", "guest-bridge", TRUE, FALSE, FALSE }, /* "bridge" is a word of nft's own */
   { BRIDGE, "gateway", "gateway", TRUE, FALSE, TRUE },
   { BRIDGE, "moved", "moved", FALSE, FALSE, TRUE },
@@ -122,7 +128,7 @@ vr_nft_family_name (VrNftFamily family)
   return family == VR_NFT_INET ? "inet" : "bridge";
 }
 
-/* ---- the text: IP, ADDRESS and # stand for ip, ipv4_addr and 4, then for ip6, ipv6_addr and 6 ---- */
+/* ---- the text: IP, HOPS, ADDRESS and # stand for ip, ip ttl, ipv4_addr and 4, then for ip6, ip6 hoplimit, ipv6_addr and 6 ---- */
 
 static const char base[] =
   "counter foreign-source { }\n"
@@ -151,13 +157,19 @@ static const char base[] =
   "set handed# { type ADDRESS; counter; }\n"
   "set own# { type ADDRESS; counter; }\n"
   "set arrived# { type ifname . ADDRESS; counter; }\n"
+  "set expired# { type ADDRESS; counter; }\n"
+  "set foreign-source# { type ADDRESS; counter; }\n"
+  "set foreign-destination# { type ADDRESS; counter; }\n"
+  "set circling# { type ADDRESS; counter; }\n"
   "chain for-here {\n"
   "  IP daddr @here# return\n"
   "  IP daddr @net# return\n"
+  "  IP daddr @foreign-destination#\n"
   "  counter name foreign-destination drop\n"
   "}\n"
   "chain from-away {\n"
   "  IP daddr @here# return\n"
+  "  iifname . IP daddr @peer-net# IP daddr @foreign-destination#\n"
   "  iifname . IP daddr @peer-net# counter name foreign-destination drop\n"
   "}\n"
   "chain from-peer {\n"
@@ -166,11 +178,13 @@ static const char base[] =
   "  iifname . IP saddr @peer-guest# goto for-here\n"
   "  iifname . IP saddr @peer-net# goto for-here\n"
   "  iifname . IP saddr @peer-host# goto for-here\n"
+  "  IP daddr @foreign-source#\n"
   "  counter name foreign-source drop\n"
   "}\n"
   "chain forward {\n"
   "  type filter hook forward priority filter - 5; policy accept;\n"
   "  iifname \"vr-*\" jump from-peer\n"
+  "  iifname \"vr-*\" oifname \"vr-*\" IP saddr @placed# IP daddr @circling#\n"
   "  iifname \"vr-*\" oifname \"vr-*\" IP saddr @placed# counter name circling drop\n"
   "  IP saddr @away# oifname != \"vr-*\" oifname != @guest-bridge counter name away-in-clear drop\n"
   "  oifname \"vr-*\" IP daddr @relay#\n"
@@ -197,6 +211,7 @@ static const char base[] =
   "chain came {\n"
   "  type filter hook prerouting priority mangle; policy accept;\n"
   "  IP daddr @came#\n"
+  "  HOPS < 2 IP daddr @expired#\n"
   "  iifname . IP daddr @arrived#\n"
   "}\n"
   "chain own {\n"
@@ -267,6 +282,7 @@ append_line (GString *text, const char *line, gboolean v6)
 
   g_string_replace (one, "#", v6 ? "6" : "4", 0);
   g_string_replace (one, "IP ", v6 ? "ip6 " : "ip ", 0);
+  g_string_replace (one, "HOPS ", v6 ? "ip6 hoplimit " : "ip ttl ", 0);
   g_string_replace (one, "ADDRESS", v6 ? "ipv6_addr" : "ipv4_addr", 0);
   g_string_append_printf (text, "%s\n", one->str);
 }

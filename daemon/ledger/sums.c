@@ -6,7 +6,8 @@
  * way round. So as packets go on coming a
  * later one may be ahead, and whatever it lacks is not on its way but gone:
  *
- *   came = handed + relayed + refused               refused by the filter, or no way to the guest
+ *   came = handed + relayed + expired + refused     expired: its hop limit ended here, as a marker's does (daemon/path/marker.c), which is no packet
+ *                                                   to the guest; refused: by the filter, for a reason that it counts, or by something else
  *   handed <= frames - flooded                      lost by the bridge (frames also hold what was not routed here)
  *   frames = delivered + tap-dropped + waiting      at the target: still in the tap when all was counted
  *
@@ -36,23 +37,33 @@ loss_free (gpointer data)
   g_free (loss);
 }
 
-static void G_GNUC_PRINTF (5, 6)
-lose (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic, guint64 packets, const char *format, ...)
+static void
+place (GPtrArray *list, guint64 *sum, const VrLedger *part, const VrLedgerNic *nic, guint64 packets, char *where /* taken */)
 {
   VrLoss *loss;
-  va_list args;
 
   if (packets == 0)
-    return;
+    {
+      g_free (where);
+      return;
+    }
   loss = g_new0 (VrLoss, 1);
   loss->host = g_strdup (part->writer);
   loss->mac = g_strdup (nic->mac);
-  va_start (args, format);
-  loss->where = g_strdup_vprintf (format, args);
-  va_end (args);
+  loss->where = where;
   loss->packets = packets;
-  g_ptr_array_add (m->losses, loss);
-  m->lost += packets;
+  g_ptr_array_add (list, loss);
+  *sum += packets;
+}
+
+static void G_GNUC_PRINTF (5, 6)
+lose (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic, guint64 packets, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  place (m->losses, &m->lost, part, nic, packets, g_strdup_vprintf (format, args));
+  va_end (args);
 }
 
 static guint64
@@ -69,11 +80,35 @@ count_of (const VrLedgerNic *nic, VrCount count)
 
 /* ---- one host ---- */
 
+/* What came, and was neither sent on nor for nobody beyond this host. */
+static void
+add_refused (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
+{
+  static const struct {
+    VrCount     count;
+    const char *why;
+  } reasons[] = { { VR_COUNT_FOREIGN_SOURCE, "from a source that is not behind the tunnel that they came by" },
+                  { VR_COUNT_FOREIGN_DESTINATION, "for a guest that is neither there nor relayed from there" },
+                  { VR_COUNT_CIRCLING, "sent away before, and back again" } };
+  guint64 left = less (count_of (nic, VR_COUNT_CAME), count_of (nic, VR_COUNT_HANDED) + count_of (nic, VR_COUNT_RELAYED) + count_of (nic, VR_COUNT_EXPIRED));
+
+  for (guint i = 0; i < G_N_ELEMENTS (reasons); i++)
+    {
+      guint64 packets = MIN (left, count_of (nic, reasons[i].count));
+
+      place (m->refusals, &m->refused, part, nic, packets, g_strdup_printf ("at %s (%s)", part->writer, reasons[i].why));
+      left -= packets;
+    }
+  place (m->refusals, &m->refused, part, nic, left,
+         g_strdup_printf ("at %s (%s)", part->writer,
+                          vr_ledger_knows (nic, VR_COUNT_EXPIRED) ? "no way to the guest, too large for the tunnel, or another firewall"
+                                                                  : "its virt-relay is older, and does not say why"));
+}
+
 static void
 add_host (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
 {
-  if (vr_ledger_knows (nic, VR_COUNT_CAME))
-    m->refused += less (count_of (nic, VR_COUNT_CAME), count_of (nic, VR_COUNT_HANDED) + count_of (nic, VR_COUNT_RELAYED));
+  add_refused (m, part, nic);
   if (vr_ledger_knows (nic, VR_COUNT_FRAMES) && vr_ledger_knows (nic, VR_COUNT_HANDED))
     lose (m, part, nic, less (count_of (nic, VR_COUNT_HANDED), less (count_of (nic, VR_COUNT_FRAMES), count_of (nic, VR_COUNT_FLOODED))),
           "between %s's bridge and the tap", part->writer);
@@ -154,6 +189,17 @@ compare_parts (gconstpointer a, gconstpointer b, gpointer data)
   return ranks != 0 ? ranks : strcmp (x->writer, y->writer);
 }
 
+static void
+append_places (GString *text, const GPtrArray *losses)
+{
+  for (guint i = 0; i < losses->len; i++)
+    {
+      const VrLoss *loss = losses->pdata[i];
+
+      g_string_append_printf (text, "%s%" G_GUINT64_FORMAT " %s", i > 0 ? ", " : "", loss->packets, loss->where);
+    }
+}
+
 static char *
 write_verdict (const VrMigration *m, const VrLedger *origin)
 {
@@ -165,12 +211,8 @@ write_verdict (const VrMigration *m, const VrLedger *origin)
     g_string_append (text, "nothing lost");
   else
     g_string_append_printf (text, "%" G_GUINT64_FORMAT " lost: ", m->lost);
-  for (guint i = 0; m->complete && i < m->losses->len; i++)
-    {
-      const VrLoss *loss = m->losses->pdata[i];
-
-      g_string_append_printf (text, "%s%" G_GUINT64_FORMAT " %s", i > 0 ? ", " : "", loss->packets, loss->where);
-    }
+  if (m->complete)
+    append_places (text, m->losses);
   for (guint i = 0; i < m->parts->len; i++)
     {
       const VrLedger *part = m->parts->pdata[i];
@@ -184,7 +226,10 @@ write_verdict (const VrMigration *m, const VrLedger *origin)
   if (m->duplicates > 0)
     g_string_append_printf (text, "; at most %" G_GUINT64_FORMAT " duplicated", m->duplicates);
   if (m->refused > 0)
-    g_string_append_printf (text, "; %" G_GUINT64_FORMAT " refused", m->refused);
+    {
+      g_string_append_printf (text, "; %" G_GUINT64_FORMAT " refused: ", m->refused);
+      append_places (text, m->refusals);
+    }
   if (m->faults->len > 0)
     g_string_append_printf (text, "; the sums do not add up: %s", (char *) m->faults->pdata[0]);
   return g_string_free (g_steal_pointer (&text), FALSE);
@@ -203,6 +248,7 @@ vr_migration_new (GPtrArray *parts)
   m->epoch = first->epoch;
   m->parts = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_ledger_unref);
   m->losses = g_ptr_array_new_with_free_func (loss_free);
+  m->refusals = g_ptr_array_new_with_free_func (loss_free);
   m->faults = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < parts->len; i++)
     g_ptr_array_add (m->parts, vr_ledger_ref (parts->pdata[i]));
@@ -240,6 +286,7 @@ vr_migration_free (VrMigration *m)
   g_free (m->verdict);
   g_ptr_array_unref (m->parts);
   g_ptr_array_unref (m->losses);
+  g_ptr_array_unref (m->refusals);
   g_ptr_array_unref (m->faults);
   g_free (m);
 }

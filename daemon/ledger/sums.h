@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 typedef struct {
   char    *host, *mac;
-  char    *where;  /* "in h1's tap after QEMU stopped" */
+  char    *where;  /* goes on a number: "in h1's tap after QEMU stopped" */
   guint64  packets;
 } VrLoss;
 
@@ -20,7 +20,8 @@ typedef struct {
   gboolean   returned;   /* it was aborted after the stop */
   GPtrArray *losses;     /* of VrLoss, none of 0 packets */
   guint64    lost;       /* their sum */
-  guint64    refused;    /* packets that no host sent on: not allowed, or with no way to the guest */
+  GPtrArray *refusals;   /* of VrLoss, none of 0 packets: what a host got for the guest and did not send on, and why not */
+  guint64    refused;    /* their sum */
   guint64    duplicates; /* at worst */
   GPtrArray *faults;     /* of char*: sums that do not add up, with guest, NIC and difference */
   char      *verdict;    /* one line */

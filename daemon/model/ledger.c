@@ -27,7 +27,8 @@ static const char *const count_names[] = {
   [VR_COUNT_PUSHED_BACK] = "pushed-back",
   [VR_COUNT_DUPLICATES] = "duplicates", [VR_COUNT_QUEUE] = "queue",       [VR_COUNT_MEMORY] = "memory",
   [VR_COUNT_RATE] = "rate",           [VR_COUNT_ANSWERS] = "answers",
-  [VR_COUNT_OWN] = "own",             [VR_COUNT_LEFT] = "left",
+  [VR_COUNT_OWN] = "own",             [VR_COUNT_LEFT] = "left",           [VR_COUNT_EXPIRED] = "expired",
+  [VR_COUNT_FOREIGN_SOURCE] = "foreign-source", [VR_COUNT_FOREIGN_DESTINATION] = "foreign-destination", [VR_COUNT_CIRCLING] = "circling",
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (count_names) == VR_N_COUNTS && VR_N_COUNTS <= 32);
 

@@ -51,6 +51,10 @@ typedef enum {
   VR_COUNT_OWN,        /* origin: packets of its own that it sent to the guest through the tunnel */
   VR_COUNT_TOO_LARGE,  /* origin: of the unsent, larger than the tunnel's MTU */
   VR_COUNT_LEFT,       /* origin: frames that waited in the tap when it was last seen, but for broadcast and multicast */
+  VR_COUNT_EXPIRED,    /* of those that came, whose hop limit was over here: a marker of virt-relay's own (daemon/path/marker.c), a traceroute */
+  VR_COUNT_FOREIGN_SOURCE, /* of those that came, dropped by the filter, as by the next two: for reasons that kernel/ruleset.c tells */
+  VR_COUNT_FOREIGN_DESTINATION,
+  VR_COUNT_CIRCLING,
   VR_N_COUNTS
 } VrCount;
 

@@ -99,13 +99,14 @@ want_tunnels (VrDraft *draft, const VrCase *c)
     vr_plan_want_tunnel (draft, c->origin, c->owner);
 }
 
-/* What goes to it is counted, for the ledger. */
+/* What goes to it is counted, for the ledger: where it goes, and why it does not. */
 static void
 count (VrDraft *draft, const char *address)
 {
-  vr_draft_address (draft, "came", NULL, address);
-  vr_draft_address (draft, "handed", NULL, address);
-  vr_draft_address (draft, "own", NULL, address);
+  static const char *const sets[] = { "came", "handed", "own", "expired", "foreign-source", "foreign-destination", "circling" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sets); i++)
+    vr_draft_address (draft, sets[i], NULL, address);
 }
 
 /* Every known guest's address: refused in clear, and unreachable where no better route is, by every host that has to do with it. */

@@ -90,7 +90,8 @@ static const struct {
   { "queue-full", TRUE, VR_COUNT_TAP_DROPPED, 252, 252, 0, 0, "252 lost: 252 dropped by h3's tap: its queue was full; at most 2 duplicated" },
   { "in-the-targets-tap", TRUE, VR_COUNT_DELIVERED, 400, 10, 0, 0, "10 lost: 10 still in h3's tap; at most 2 duplicated" },
   { "in-the-bridge", TRUE, VR_COUNT_FRAMES, 409, 1, 0, 0, "1 lost: 1 between h3's bridge and the tap; at most 2 duplicated" },
-  { "refused", FALSE, VR_COUNT_CAME, 507, 0, 7, 0, "nothing lost; at most 2 duplicated; 7 refused" },
+  { "refused-by-an-older-one", FALSE, VR_COUNT_CAME, 507, 0, 7, 0,
+    "nothing lost; at most 2 duplicated; 7 refused: 7 at h1 (its virt-relay is older, and does not say why)" },
   { "too-many", TRUE, VR_COUNT_ARRIVED, 409, 0, 0, 1,
     "nothing lost; at most 2 duplicated; the sums do not add up: guest d, NIC " MAC ": 409 packets arrived at h3 from h1, which sent 406: 3 too many" },
 };
@@ -108,6 +109,47 @@ test_case (gconstpointer data)
   g_assert_cmpuint (m->refused, ==, cases[i].refused);
   g_assert_cmpuint (m->faults->len, ==, cases[i].faults);
   g_assert_cmpstr (m->verdict, ==, cases[i].verdict);
+}
+
+/* A peer's markers end at the target: they came, and arrived, and are nobody's that was refused. */
+static void
+test_markers (void)
+{
+  g_autoptr (VrLedger) origin = origin_part (), target = target_part ();
+  VrLedgerNic *out = vr_ledger_nic (origin, MAC), *in = vr_ledger_nic (target, MAC);
+  g_autoptr (VrMigration) m = NULL;
+
+  vr_ledger_count (out, VR_COUNT_CAME, 504);
+  vr_ledger_count (out, VR_COUNT_RELAYED, 404);
+  vr_ledger_count (in, VR_COUNT_CAME, 410);
+  vr_ledger_count (in, VR_COUNT_ARRIVED, 410);
+  vr_ledger_count (in, VR_COUNT_EXPIRED, 4);
+  m = add_up (origin, target);
+  g_assert_cmpuint (m->refused, ==, 0);
+  g_assert_cmpstr (m->verdict, ==, "nothing lost; at most 2 duplicated");
+}
+
+static void
+test_refused (void)
+{
+  g_autoptr (VrLedger) origin = origin_part (), target = target_part ();
+  VrLedgerNic *out = vr_ledger_nic (origin, MAC), *in = vr_ledger_nic (target, MAC);
+  g_autoptr (VrMigration) m = NULL;
+
+  vr_ledger_count (out, VR_COUNT_CAME, 509);
+  vr_ledger_count (out, VR_COUNT_FOREIGN_SOURCE, 5);
+  vr_ledger_count (out, VR_COUNT_CIRCLING, 1);
+  vr_ledger_count (out, VR_COUNT_EXPIRED, 1);
+  vr_ledger_count (in, VR_COUNT_CAME, 409);
+  vr_ledger_count (in, VR_COUNT_FOREIGN_DESTINATION, 7); /* by a later reading: some came after came was read */
+  m = add_up (origin, target);
+  g_assert_cmpuint (m->refused, ==, 11);
+  g_assert_cmpuint (m->refusals->len, ==, 4);
+  g_assert_cmpstr (((VrLoss *) m->refusals->pdata[3])->host, ==, "h3");
+  g_assert_cmpstr (m->verdict, ==,
+                   "nothing lost; at most 2 duplicated; 11 refused: 5 at h1 (from a source that is not behind the tunnel that they came by), "
+                   "1 at h1 (sent away before, and back again), 2 at h1 (no way to the guest, too large for the tunnel, or another firewall), "
+                   "3 at h3 (for a guest that is neither there nor relayed from there)");
 }
 
 /* Where relaying goes on, two readings differ by what came between them. */
@@ -186,6 +228,8 @@ test_tally (void)
   add_counter (counters, "came6 fd00:9:1::100", 11);
   add_counter (counters, "came4 10.9.1.101", 5000); /* another guest's */
   add_counter (counters, "arrived4 vr-h1 . 10.9.1.100", 60);
+  add_counter (counters, "expired6 fd00:9:1::100", 2);
+  add_counter (counters, "foreign-source4 10.9.1.100", 3);
   add_counter (counters, "tap-out vnet0", 50);
   add_counter (counters, "tap-flood vnet0", 3);
   g_hash_table_insert (taps, (gpointer) "vnet0", &tap);
@@ -195,6 +239,8 @@ test_tally (void)
   vr_tally (nic, vr_ledger_nic (base, MAC), reading, addresses, "vnet0", "vr-h1");
   g_assert_cmpuint (nic->counts[VR_COUNT_CAME], ==, 101);
   g_assert_cmpuint (nic->counts[VR_COUNT_ARRIVED], ==, 60);
+  g_assert_cmpuint (nic->counts[VR_COUNT_EXPIRED], ==, 2);
+  g_assert_cmpuint (nic->counts[VR_COUNT_FOREIGN_SOURCE], ==, 3);
   g_assert_false (vr_ledger_knows (nic, VR_COUNT_RELAYED));
   g_assert_cmpuint (nic->counts[VR_COUNT_QUEUE], ==, 10000);
   g_assert_cmpuint (vr_tally_waiting (nic), ==, 9);
@@ -271,6 +317,8 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, GUINT_TO_POINTER (i), test_case);
     }
+  g_test_add_func ("/ledger/markers", test_markers);
+  g_test_add_func ("/ledger/refused", test_refused);
   g_test_add_func ("/ledger/relaying-goes-on", test_relaying_goes_on);
   g_test_add_func ("/ledger/incomplete", test_incomplete);
   g_test_add_func ("/ledger/partial", test_partial);

@@ -12,6 +12,9 @@ expect_soon "h2 brought T3 up" tunnel_up h2 h3
 expect_soon "h2 sends straight" path_is h2 d vr-h3
 traffic_stop
 expect cleartext -eq 0
+# the markers by which h2 changed its path end at d's host: they are virt-relay's own, and no packet of anybody's was refused
+refused_none() { on h1 virt-relay migrations d --newest 1 --json | jq -e '.[0].complete and .[0].refused == 0 and ([.[0].hosts[].nics[].counts.expired // 0] | add) > 0' > /dev/null; }
+expect_soon "the ledger tells h2's markers from packets that were refused" refused_none
 
 mark "all direct"
 traffic s d 10

@@ -26,6 +26,9 @@ expect_ok "it adds up" test "$(ledger '.faults | length')" = 0
 expect_ok "what was relayed arrived" test "$(sum origin relayed)" -gt 0
 expect_ok "the guest's queue was long enough" test "$(sum target tap-dropped)" = 0
 expect_ok "packets waited for the guest" test "$(sum target queued)" -gt 0
+expect_ok "h2's markers came to h3, and no farther" test "$(sum target expired)" -gt 0
+expect_ok "h3 sent all else on" test $(($(sum target came) - $(sum target handed) - $(sum target relayed))) -le "$(sum target expired)"
+expect_ok "nothing was refused: $(ledger .verdict)" test "$(ledger .refused)" = 0
 # what the meter's own count on the way there lacks, the ledger places, but for the two that QEMU may swallow a queue
 lost=$(ledger .lost) there=$(measure there.lost)
 expect_ok "the ledger lost $lost, the meter $there on the way there" test "$there" -le $((lost + 2)) -a "$lost" -le "$there"
