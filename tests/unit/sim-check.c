@@ -8,8 +8,8 @@
  *     layers          and the routes alone, as well as the filter alone, see to that
  *     wrong-host      a host sends a guest's packet to nobody but the owner or home that its book names
  *     inbound-first   once the origin gave a guest away to a target that announced it, what it relays gets to the QEMU at the target, if the tunnel is up
- *     (one-owner, given-by-owner, says-it-once and refused are checked as records are written and read: sim.c)
- *     attracted       where a host lies, to which no guest was ever given, nobody believes that one's addresses are there
+ *     (one-owner, given-by-owner, says-it-once and refused are checked as records are written and read: sim-daemon.c)
+ *     attracted       where a host lies, to which no guest was ever given, nobody believes that one's addresses are there (sim-liar.c)
  *   When all news has arrived, in the middle of a migration or not:
  *     reach           whoever has a tunnel to the guest's home reaches the guest, is answered, and the guest reaches the rest of the world
  *     detour          with no more than one relay between
@@ -180,19 +180,6 @@ check_inbound_first (Sim *sim, guint i)
   fate = sim_send_from_host (&sim->net, at, &sim->net.guests[i].address, sim->bug != NULL ? sim->bug->layers : SIM_ALL);
   if (fate.end != SIM_DELIVERED || fate.path[fate.n_path - 1] != guest->to)
     fail_packet (sim, "inbound-first", sim->hosts[at].name, &sim->net.guests[i].address, &fate, "the target's QEMU must get it");
-}
-
-void
-sim_check_liar (Sim *sim)
-{
-  for (guint h = 0; h < sim->net.n_hosts; h++)
-    for (guint i = 0; i < sim->net.n_guests && (int) h != sim->liar; i++)
-      {
-        const VrRecord *custody = sim_custody (sim, h, i);
-
-        if (custody != NULL && custody->nics->len > 0 && !sim->guests[i].misled && g_str_equal (custody->owner, sim->hosts[sim->liar].name))
-          sim_fail (sim, "attracted", "%s believes that %s belongs to the liar %s", sim->hosts[h].name, sim->guests[i].name, custody->owner);
-      }
 }
 
 void

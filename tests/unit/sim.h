@@ -119,7 +119,6 @@ struct _Sim {
 
 Sim       *sim_new (guint64 seed, const SimBug *bug);
 void       sim_free (Sim *sim);
-gboolean   sim_set_liar (Sim *sim); /* one host, to which no guest ever comes, writes whatever it likes; FALSE: there is no such host */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Sim, sim_free)
 
 void       sim_trace (Sim *sim, const char *format, ...) G_GNUC_PRINTF (2, 3);
@@ -130,19 +129,29 @@ guint      sim_below (Sim *sim, guint n);
 const VrRecord *sim_custody (const Sim *sim, guint host, guint guest); /* what the host's book says, if the guest is not stopped; or NULL */
 gboolean   sim_reaches (const Sim *sim, guint a, guint b); /* a tunnel joins their networks */
 
-/* sim.c: what the daemon of a host does */
+/* sim.c: the hosts, and their plans */
+void       sim_tell_of_host (const Sim *sim, VrBook *book, guint host);      /* puts its record in there */
+typedef void (*SimUseFacts) (Sim *sim, guint host, const VrFacts *facts, gpointer data);
+void       sim_with_facts (Sim *sim, guint host, SimUseFacts use, gpointer data); /* what the daemon's plan is made of now */
+void       sim_plant (const SimBug *bug, VrPlan *plan, const char *self);
+void       sim_refresh (gpointer sim, guint host); /* its daemon applies its plan, if it is up and there is a new one */
+void       sim_plan (Sim *sim);                    /* all do */
+
+/* sim-daemon.c: what the daemon of a host does */
 void       sim_event (Sim *sim, guint host, guint guest, SimEventKind kind); /* libvirt says it, the daemon hears it later */
 gboolean   sim_handle_event (Sim *sim, guint host);                          /* FALSE: there is none */
 guint      sim_unheard (const Sim *sim, guint host, guint guest);            /* how many of the guest */
 gboolean   sim_deliver (Sim *sim, guint host, guint writer);                 /* one record; FALSE: there is none */
-void       sim_lie (Sim *sim);                                               /* the liar writes a record of some guest */
 gboolean   sim_timer (Sim *sim, guint host, guint guest);                    /* whatever the daemon waits for was waited for */
 void       sim_daemon_down (Sim *sim, guint host);
 void       sim_daemon_up (Sim *sim, guint host, gboolean reads_all);
-typedef void (*SimUseFacts) (Sim *sim, guint host, const VrFacts *facts, gpointer data);
-void       sim_with_facts (Sim *sim, guint host, SimUseFacts use, gpointer data); /* what the daemon's plan is made of now */
-void       sim_plant (const SimBug *bug, VrPlan *plan, const char *self);
-void       sim_plan (Sim *sim); /* every daemon that is up applies its plan */
+void       sim_local_clear (SimLocal *local);
+char      *sim_token_text (guint64 token); /* as a guest's XML has it; NULL: 0 */
+
+/* sim-liar.c */
+gboolean   sim_set_liar (Sim *sim);      /* one host, to which no guest ever comes, writes whatever it likes; FALSE: there is no such host */
+void       sim_lie (Sim *sim);           /* it writes a record of some guest */
+void       sim_check_liar (Sim *sim);    /* the property "attracted", at any moment */
 
 /* sim-run.c: what happens */
 void       sim_step (Sim *sim);   /* something */
@@ -160,7 +169,6 @@ gboolean   sim_path_step (Sim *sim, guint host); /* FALSE: no path of that host 
 void       sim_path_down (Sim *sim, guint host);
 
 /* sim-check.c: what must be true */
-void       sim_check_liar (Sim *sim);    /* at any moment, where there is one */
 void       sim_check_always (Sim *sim);  /* at any moment; a few packets, at random */
 void       sim_check_settled (Sim *sim);
 void       sim_check_calm (Sim *sim);
