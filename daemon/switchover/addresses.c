@@ -99,6 +99,17 @@ vr_addresses_find (VrAddresses *addresses, const guint8 *packet, gsize len)
   return found != NULL ? (int) found->nic : -1;
 }
 
+gboolean
+vr_addresses_match_frame (VrAddresses *addresses, const guint8 *frame, gsize len)
+{
+  guint16 type;
+
+  if (len <= ETH_HLEN || (frame[0] & 1) != 0)
+    return FALSE;
+  type = frame[12] << 8 | frame[13];
+  return (type == ETH_P_IP || type == ETH_P_IPV6) && vr_addresses_find (addresses, frame + ETH_HLEN, len - ETH_HLEN) >= 0;
+}
+
 /* ---- the filter ---- */
 
 static void

@@ -16,6 +16,9 @@ void         vr_addresses_add (VrAddresses *addresses, const char *address, guin
 /* The NIC that an IPv4 or IPv6 packet of `len` bytes is for, by its destination; -1: for none, or no such packet. */
 int          vr_addresses_find (VrAddresses *addresses, const guint8 *packet, gsize len);
 
+/* Does an Ethernet frame, of which the first `len` bytes are there, go to one host alone and carry a packet to one of the addresses? */
+gboolean     vr_addresses_match_frame (VrAddresses *addresses, const guint8 *frame, gsize len);
+
 #define VR_ANY_QUEUE (-1)
 
 /*

@@ -22,6 +22,7 @@
  */
 #include "port.h"
 
+#include "drained.h"
 #include "lane.h"
 #include "queues.h"
 #include "tap-queue.h"
@@ -31,22 +32,7 @@
 #include <net/if.h>
 #include <string.h>
 
-enum {
-  MAX_LANES = 16,            /* more queues share the last one */
-  ARENA = 2 * 1024 * 1024,   /* bytes of frames read in one pass */
-  MAX_DRAINED = 4096,        /* frames, likewise */
-};
-
-typedef enum { COPIED, BEFORE_COPIES, AFTER_COPIES } Uncopied;
-
-typedef struct {
-  guint32 offset, len;       /* in the arena, from the Ethernet header on */
-  guint16 queue;
-  gboolean to_guest;
-  Uncopied uncopied;
-  guint    count;            /* of frames to the guest that were read from that queue from here on, this one among them */
-  struct virtio_net_hdr header;
-} Drained;
+enum { MAX_LANES = 16 }; /* more queues share the last one */
 
 struct _VrPort {
   VrSwitchoverNic counts;
@@ -55,13 +41,9 @@ struct _VrPort {
   VrOutlet       *into_tap;  /* NULL: packet sockets cannot be had */
   int             tap_index;
   VrQueues       *queues;    /* NULL: they cannot be had, or were let go */
-  VrLane            lanes[MAX_LANES];
+  VrLane          lanes[MAX_LANES];
   guint           n_lanes;
-  guint8         *arena;
-  gsize           used;
-  Drained        *drained;
-  guint           n_drained;
-  gboolean        full;      /* there was no room for all that is in the tap */
+  VrDrained      *drained;   /* NULL: nothing is read, and nothing pushed back */
   gboolean        begun;
   gint64          since_ns;
   struct ethhdr   link;      /* of what is pushed into the tap */
@@ -134,8 +116,7 @@ vr_port_arm (const char *tap, const char *mac, const char *gateway_mac, const ch
       vr_port_let_go (port);
       return port;
     }
-  port->arena = memset (g_malloc (ARENA), 0xff, ARENA); /* written to: a page that is touched for the first time costs microseconds */
-  port->drained = memset (g_new (Drained, MAX_DRAINED), 0xff, MAX_DRAINED * sizeof (Drained));
+  port->drained = vr_drained_new ();
   return port;
 }
 
@@ -154,8 +135,7 @@ vr_port_free (VrPort *port)
 {
   vr_port_let_go (port);
   vr_outlet_free (port->into_tap);
-  g_free (port->arena);
-  g_free (port->drained);
+  vr_drained_free (port->drained);
   g_free (port);
 }
 
@@ -172,79 +152,14 @@ vr_port_trim (VrPort *port)
     vr_copies_trim (port->lanes[i].copies);
 }
 
-/* ---- reading the tap ---- */
-
-static gboolean
-is_to_guest (VrPort *port, const guint8 *frame, gsize len)
-{
-  guint16 type;
-
-  if (len <= ETH_HLEN || (frame[0] & 1) != 0)
-    return FALSE;
-  type = frame[12] << 8 | frame[13];
-  return (type == ETH_P_IP || type == ETH_P_IPV6) && vr_addresses_find (port->addresses, frame + ETH_HLEN, len - ETH_HLEN) >= 0;
-}
-
-static void
-keep_drained (VrPort *port, guint queue, const guint8 *read, gsize len)
-{
-  gsize    header_size = vr_queues_header_size (port->queues);
-  Drained *drained = &port->drained[port->n_drained];
-
-  port->counts.drained++;
-  if (len <= header_size)
-    return;
-  memset (drained, 0, sizeof *drained);
-  if (header_size >= sizeof drained->header)
-    memcpy (&drained->header, read, sizeof drained->header);
-  drained->offset = read + header_size - port->arena;
-  drained->len = len - header_size;
-  drained->queue = queue;
-  drained->to_guest = is_to_guest (port, port->arena + drained->offset, drained->len);
-  if (!drained->to_guest)
-    port->counts.drained_other++;
-  port->used += len;
-  port->n_drained++;
-}
-
-static void
-drain_queue (VrPort *port, guint queue)
-{
-  guint first = port->n_drained, count = 0;
-
-  while (!port->full)
-    {
-      gssize got = vr_queues_read (port->queues, queue, port->arena + port->used, VR_FRAME_MAX);
-
-      if (got < 0)
-        break;
-      keep_drained (port, queue, port->arena + port->used, got);
-      port->full = port->n_drained == MAX_DRAINED || port->used + VR_FRAME_MAX > ARENA;
-    }
-  for (guint i = port->n_drained; i > first; i--)
-    port->drained[i - 1].count = count += port->drained[i - 1].to_guest;
-}
-
-/* What finds no room stays in the tap, for the next pass; it has copies all the same. */
-static void
-drain (VrPort *port)
-{
-  port->used = port->n_drained = 0;
-  port->full = FALSE;
-  for (guint queue = 0; port->queues != NULL && queue < vr_queues_count (port->queues); queue++)
-    drain_queue (port, queue);
-}
-
-/* ---- comparing it with the copies ---- */
+/* ---- comparing what was read with the copies ---- */
 
 static int
-find_anywhere (VrPort *port, guint number, VrLane **lane)
+find_anywhere (VrPort *port, const VrDrainedFrame *drained, VrLane **lane)
 {
-  const Drained *drained = &port->drained[number];
-
   for (guint i = 0; i < port->n_lanes; i++)
     {
-      int at = vr_lane_find (&port->lanes[i], port->arena + drained->offset, drained->len, drained->count);
+      int at = vr_lane_find (&port->lanes[i], drained->frame, drained->len, drained->count);
 
       *lane = &port->lanes[i];
       if (at >= 0)
@@ -257,20 +172,23 @@ find_anywhere (VrPort *port, guint number, VrLane **lane)
 static void
 find_first_left (VrPort *port)
 {
-  for (guint i = 0; i < port->n_drained; i++)
+  const VrDrainedFrame *frames = port->drained->frames;
+  guint                 n = port->drained->n_frames;
+
+  for (guint i = 0; i < n; i++)
     {
       VrLane *lane;
       int     at;
 
-      if (!port->drained[i].to_guest)
+      if (!frames[i].to_guest)
         continue;
-      at = find_anywhere (port, i, &lane);
+      at = find_anywhere (port, &frames[i], &lane);
       if (at < 0)
         continue;
       if (!lane->found || (guint) at < lane->start)
         lane->start = at;
       lane->found = TRUE;
-      while (i + 1 < port->n_drained && port->drained[i + 1].queue == port->drained[i].queue)
+      while (i + 1 < n && frames[i + 1].queue == frames[i].queue)
         i++; /* the others of this queue come after it */
     }
 }
@@ -342,36 +260,36 @@ find_uncopied (VrPort *port)
 {
   gboolean found = FALSE;
 
-  if (port->n_drained == 0 || !has_holes (port))
+  if (port->drained->n_frames == 0 || !has_holes (port))
     return;
-  for (guint i = 0; i < port->n_drained; i++)
+  for (guint i = 0; i < port->drained->n_frames; i++)
     {
-      Drained *drained = &port->drained[i];
-      VrLane  *lane;
+      VrDrainedFrame *drained = &port->drained->frames[i];
+      VrLane         *lane;
 
       if (i > 0 && drained->queue != drained[-1].queue)
         found = FALSE;
       if (!drained->to_guest)
         continue;
-      if (find_anywhere (port, i, &lane) >= 0)
+      if (find_anywhere (port, drained, &lane) >= 0)
         found = TRUE;
       else
-        drained->uncopied = found ? AFTER_COPIES : BEFORE_COPIES;
+        drained->uncopied = found ? VR_AFTER_COPIES : VR_BEFORE_COPIES;
     }
 }
 
 static guint
-send_uncopied (VrPort *port, Uncopied which)
+send_uncopied (VrPort *port, VrUncopied which)
 {
   guint sent = 0;
 
-  for (guint i = 0; i < port->n_drained; i++)
+  for (guint i = 0; i < port->drained->n_frames; i++)
     {
-      const Drained *drained = &port->drained[i];
+      const VrDrainedFrame *drained = &port->drained->frames[i];
 
       if (drained->uncopied != which)
         continue;
-      send_on (port, &drained->header, port->arena + drained->offset, drained->len);
+      send_on (port, &drained->header, drained->frame, drained->len);
       sent++;
     }
   return sent;
@@ -400,25 +318,16 @@ earliest (VrPort *port)
   return first;
 }
 
-/* A large frame of which only the beginning was copied is whole where it was read; NULL: it was not. */
-static const Drained *
-drained_of (VrPort *port, const VrCopy *copy)
-{
-  for (guint i = 0; i < port->n_drained; i++)
-    if (port->drained[i].len == copy->len && memcmp (port->arena + port->drained[i].offset, copy->frame, copy->there) == 0)
-      return &port->drained[i];
-  return NULL;
-}
-
 static void
 send_copy (VrPort *port, const VrCopy *copy, gboolean whole)
 {
-  const Drained *drained = whole ? NULL : drained_of (port, copy);
+  /* a large frame of which only the beginning was copied is whole where it was read */
+  const VrDrainedFrame *drained = whole ? NULL : vr_drained_find (port->drained, copy->frame, copy->there, copy->len);
 
   if (whole)
     send_on (port, &copy->header, copy->frame, copy->len);
   else if (drained != NULL)
-    send_on (port, &drained->header, port->arena + drained->offset, drained->len);
+    send_on (port, &drained->header, drained->frame, drained->len);
   else
     count_not_sent (port, ENOMEM);
 }
@@ -435,11 +344,11 @@ send_copies (VrPort *port)
       gboolean whole;
 
       vr_copies_peek (lane->copies, vr_copies_taken (lane->copies), &copy);
-      if (!copy.whole && port->full && drained_of (port, &copy) == NULL)
+      if (!copy.whole && port->drained->full && vr_drained_find (port->drained, copy.frame, copy.there, copy.len) == NULL)
         return MAX (sent, 1); /* it will be read in the next pass */
       whole = vr_copies_take (lane->copies, &copy);
 
-      if (!is_to_guest (port, copy.frame, copy.there)) /* broadcast, or past what the filter can tell */
+      if (!vr_addresses_match_frame (port->addresses, copy.frame, copy.there)) /* broadcast, or past what the filter can tell */
         {
           port->counts.drained_other++;
           continue;
@@ -468,16 +377,16 @@ vr_port_pass (VrPort *port)
       vr_copies_make_room (port->lanes[i].copies);
       port->lanes[i].before = vr_copies_count (port->lanes[i].copies);
     }
-  drain (port);
+  vr_drained_read (port->drained, port->queues, port->addresses, &port->counts);
   for (guint i = 0; i < port->n_lanes; i++)
     port->lanes[i].after = vr_copies_count (port->lanes[i].copies);
   if (!port->begun)
     find_start (port);
   port->begun = TRUE;
   find_uncopied (port);
-  sent = send_uncopied (port, BEFORE_COPIES);
+  sent = send_uncopied (port, VR_BEFORE_COPIES);
   sent += send_copies (port);
-  return sent + send_uncopied (port, AFTER_COPIES);
+  return sent + send_uncopied (port, VR_AFTER_COPIES);
 }
 
 /* ---- and back ---- */
@@ -486,18 +395,20 @@ int
 vr_port_push (VrPort *port, const struct virtio_net_hdr *header, const guint8 *packet, gsize len)
 {
   struct virtio_net_hdr moved = *header;
+  guint8               *frame;
   int                   failure;
 
-  if (port->into_tap == NULL || port->arena == NULL || len > VR_FRAME_MAX - ETH_HLEN)
+  if (port->into_tap == NULL || port->drained == NULL || len > VR_FRAME_MAX - ETH_HLEN)
     return ENODEV;
+  frame = vr_drained_scratch (port->drained);
   port->link.h_proto = g_htons (packet[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);
-  memcpy (port->arena, &port->link, ETH_HLEN);
-  memcpy (port->arena + ETH_HLEN, packet, len);
+  memcpy (frame, &port->link, ETH_HLEN);
+  memcpy (frame + ETH_HLEN, packet, len);
   if (moved.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
     moved.csum_start += ETH_HLEN;
   if (moved.hdr_len != 0)
     moved.hdr_len += ETH_HLEN;
-  failure = vr_outlet_send_frame (port->into_tap, &moved, port->arena, len + ETH_HLEN);
+  failure = vr_outlet_send_frame (port->into_tap, &moved, frame, len + ETH_HLEN);
   if (failure == 0)
     port->counts.pushed_back++;
   return failure;
@@ -524,7 +435,7 @@ vr_port_counts (VrPort *port)
 gsize
 vr_port_memory (const VrPort *port)
 {
-  gsize memory = port->arena != NULL ? ARENA + MAX_DRAINED * sizeof (Drained) : 0;
+  gsize memory = port->drained != NULL ? vr_drained_memory () : 0;
 
   for (guint i = 0; i < port->n_lanes; i++)
     memory += vr_copies_memory (port->lanes[i].copies);
