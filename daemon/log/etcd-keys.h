@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "daemon/model/record.h"
+#include "daemon/model/entry.h"
 
 G_BEGIN_DECLS
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/model/record.h"
+#include "daemon/model/entry.h"
 
 #include <gio/gio.h>
 

@@ -4,20 +4,6 @@
 
 #include <string.h>
 
-const VrGuest *
-vr_book_guest (const VrBook *book, const char *uuid)
-{
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-
-  return vr_page_is_known (page) ? &page->guest : NULL;
-}
-
-const VrHost *
-vr_book_host (const VrBook *book, const char *name)
-{
-  return g_hash_table_lookup (book->hosts, name);
-}
-
 static int
 compare_strings (gconstpointer a, gconstpointer b)
 {

@@ -36,7 +36,7 @@ struct _VrBook {
   gboolean       is_copy;
 };
 
-/* book.c */
+/* book.c: the lowest of these files; book-take.c is the highest, and has nothing for the others */
 gboolean vr_page_is_known (const VrPage *page);
 VrPage  *vr_book_page (VrBook *book, const char *uuid); /* made if it is not there */
 gboolean vr_page_comes_before (const VrRecord *a, const VrRecord *b);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Parts of the ledger: in memory, and as JSON. What is read was written by another host, so every field is checked as in
- * record-json.c. Phases and counts that this release does not know are passed over, those that were not seen are left out.
+ * any record. Phases and counts that this release does not know are passed over, those that were not seen are left out.
  */
 #include "ledger.h"
 
 #include "json-text.h"
 #include "record-fields.h"
+#include "record-object.h"
 
 #define NICS_MAX 256
 

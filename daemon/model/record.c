@@ -183,39 +183,3 @@ vr_host_unref (VrHost *host)
 {
   g_atomic_rc_box_release_full (host, host_clear);
 }
-
-void
-vr_entry_clear (VrEntry *entry)
-{
-  g_clear_pointer (&entry->guest, vr_record_unref);
-  g_clear_pointer (&entry->host, vr_host_unref);
-  g_clear_pointer (&entry->ledger, vr_ledger_unref);
-}
-
-VrEntry
-vr_entry_copy (const VrEntry *entry)
-{
-  return (VrEntry) {
-    .guest = entry->guest ? vr_record_ref (entry->guest) : NULL,
-    .host = entry->host ? vr_host_ref (entry->host) : NULL,
-    .ledger = entry->ledger ? vr_ledger_ref (entry->ledger) : NULL,
-  };
-}
-
-const char *
-vr_entry_writer (const VrEntry *entry)
-{
-  return entry->guest ? entry->guest->writer : entry->host ? entry->host->name : entry->ledger->writer;
-}
-
-guint64
-vr_entry_seq (const VrEntry *entry)
-{
-  return entry->guest ? entry->guest->seq : entry->host ? entry->host->seq : entry->ledger->seq;
-}
-
-char *
-vr_entry_to_json (const VrEntry *entry)
-{
-  return entry->guest ? vr_record_to_json (entry->guest) : entry->host ? vr_host_to_json (entry->host) : vr_ledger_to_json (entry->ledger);
-}

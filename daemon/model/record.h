@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the migration log holds: a record of a guest, a record of a host. Both are immutable once made and reference counted, and
+ * What the migration log holds of guests and hosts: a record of a guest, a record of a host. Both are immutable once made and reference counted, and
  * may be shared between threads. Addresses are canonical text (GInetAddress's), MACs are lower case with colons.
  *
  * A guest's records form a chain of custody: running -> leaving -> moved -> running at the target -> …, each change of owner one
@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "ledger.h"
+#include <glib.h>
 
 G_BEGIN_DECLS
 
@@ -91,24 +91,8 @@ VrHost *vr_host_ref (VrHost *host);
 void    vr_host_unref (VrHost *host);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrHost, vr_host_unref)
 
-/*
- * JSON, one object a line without its newline; {"kind": "guest"|"host"|"ledger", …}. Parsing checks every field (types, uuid, MACs,
- * addresses, host names [A-Za-z0-9._-]{1,63}, epoch) and fails with MALFORMED.
- */
-typedef struct {
-  VrRecord *guest; /* exactly one of these is set */
-  VrHost   *host;
-  VrLedger *ledger;
-} VrEntry;
-
-void        vr_entry_clear (VrEntry *entry);
-VrEntry     vr_entry_copy (const VrEntry *entry); /* its own references, to be cleared */
-const char *vr_entry_writer (const VrEntry *entry);
-guint64     vr_entry_seq (const VrEntry *entry);
-char       *vr_entry_to_json (const VrEntry *entry);
-char    *vr_record_to_json (const VrRecord *record);
-char    *vr_host_to_json (const VrHost *host);
-gboolean vr_entry_from_json (const char *json, gssize len, VrEntry *entry, GError **error);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VrEntry, vr_entry_clear)
+/* JSON, one object a line without its newline; vr_entry_from_json() (entry.h) reads it. */
+char *vr_record_to_json (const VrRecord *record);
+char *vr_host_to_json (const VrHost *host);
 
 G_END_DECLS

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One host's part of a ledger: as JSON, and back. */
-#include "daemon/model/record.h"
+#include "daemon/model/entry.h"
 
 #include <string.h>
 

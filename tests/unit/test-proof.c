@@ -2,6 +2,7 @@
 /* A host that lies about where a guest migrates to, and how the owner knows: h1 owns d, h3 is where it goes, h2 lies. */
 #include "world.h"
 
+#include "daemon/model/entry.h"
 #include "daemon/model/proof.h"
 
 #define TOKEN "0000000000000000000000000000000000000000000000000000000000000001"

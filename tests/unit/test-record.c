@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "daemon/model/record.h"
+#include "daemon/model/entry.h"
 
 #include <string.h>
 
