@@ -37,7 +37,7 @@ expect_fail "virsh says that the copy broke" migrate_end
 expect_ok "d belongs to h3" record_is d owner h3
 expect_ok "h1 still relays to h3" path_is h1 d vr-h3
 
-expect_ok "the copy is taken up again, and ends" migrate d h1 h3 --postcopy --postcopy-resume
+expect_ok "the copy is taken up again, and ends" migrate d h1 h3 --postcopy --postcopy-resume --postcopy-bandwidth 1000
 expect_ok "d belongs to h3 in the same epoch" record_is d owner h3
 expect_ok "s reaches d" reaches s d 30
 traffic_stop
