@@ -8,10 +8,10 @@
 #include <string.h>
 
 static void
-dump_addresses (GString *text, const char *indent, const GPtrArray *addresses)
+dump_addresses (GString *text, const char *what, const GPtrArray *addresses)
 {
   for (guint i = 0; i < addresses->len; i++)
-    g_string_append_printf (text, "%saddress %s\n", indent, (const char *) g_ptr_array_index (addresses, i));
+    g_string_append_printf (text, "%s %s\n", what, (const char *) g_ptr_array_index (addresses, i));
 }
 
 static void
@@ -19,12 +19,15 @@ dump_metadata (GString *text, const VrGuestMetadata *metadata)
 {
   g_string_append_printf (text, "metadata home=%s owner=%s epoch=%" G_GUINT64_FORMAT "\n", metadata->home ? metadata->home : "-",
                           metadata->owner ? metadata->owner : "-", metadata->epoch);
+  if (metadata->token)
+    g_string_append_printf (text, "  token %s\n", metadata->token);
   for (guint i = 0; i < metadata->nics->len; i++)
     {
       const VrMetadataNic *nic = g_ptr_array_index (metadata->nics, i);
 
       g_string_append_printf (text, "  nic %s\n", nic->mac);
-      dump_addresses (text, "    ", nic->addresses);
+      dump_addresses (text, "    address", nic->addresses);
+      dump_addresses (text, "    learned", nic->learned);
     }
 }
 
@@ -42,7 +45,7 @@ dump_guest (const VrGuestXml *guest)
                               vr_nic_type_to_string (nic->type), nic->type_name, nic->network ? nic->network : "-",
                               nic->bridge ? nic->bridge : "-", nic->target ? nic->target : "-",
                               vr_address_source_to_string (nic->source));
-      dump_addresses (text, "  ", nic->addresses);
+      dump_addresses (text, "  address", nic->addresses);
     }
   if (guest->metadata != NULL)
     dump_metadata (text, guest->metadata);
