@@ -416,6 +416,7 @@ test_name_taken_later (void)
 
   host_append_and_wait (h1, UUID, 1);
   put_machine (dir, "h1", "another");
+  wait_for (strstr (host_trouble (h1), "etcdctl del")); /* also of a host that has nothing to write */
   assert_name_taken (h1);
 }
 

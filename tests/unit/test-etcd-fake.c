@@ -24,6 +24,7 @@ typedef struct {
   guint       n_lists, listed; /* how many are scripted, how many were asked for */
   guint       page;            /* records in one page; 0: all */
   guint       records;         /* of as many guests of h2 */
+  guint       records_later;   /* once it was compacted; 0: as many */
   gint64      revision;
   const char *frames[4];       /* what the next watches say; NULL: that they are there */
   guint       n_frames, watches;
@@ -118,6 +119,7 @@ on_list (Fake *fake, SoupServerMessage *message, const char *from)
     g_set_object (&fake->silent, message);
     return;
   case COMPACTED:
+    fake->records = fake->records_later > 0 ? fake->records_later : fake->records;
     answer (message, 400, "{\"error\": \"etcdserver: mvcc: required revision has been compacted\", \"code\": 11}");
   }
 }
@@ -304,6 +306,22 @@ test_compacted_between_pages (void)
   g_assert_cmpstr (host_trouble (host), ==, "");
 }
 
+/* ... also those guests that are not there any more */
+static void
+test_gone_between_pages (void)
+{
+  g_autoptr (Directory) dir = directory_new ();
+  g_autoptr (Fake) fake = fake_new ();
+  g_autoptr (Host) host = NULL;
+
+  fake->records = 5;
+  fake->records_later = 1;
+  fake->page = 2;
+  script (fake, RIGHT, COMPACTED);
+  host = host_of (dir, fake->url);
+  assert_knows (host, 1);
+}
+
 /* However long it takes to read them: all pages show the store at one moment */
 static void
 test_pages_of_one_revision (void)
@@ -404,6 +422,7 @@ main (int argc, char **argv)
   g_test_add_func ("/etcd-fake/endless", test_endless);
   g_test_add_func ("/etcd-fake/silent", test_silent);
   g_test_add_func ("/etcd-fake/compacted-between-pages", test_compacted_between_pages);
+  g_test_add_func ("/etcd-fake/gone-between-pages", test_gone_between_pages);
   g_test_add_func ("/etcd-fake/pages-of-one-revision", test_pages_of_one_revision);
   g_test_add_func ("/etcd-fake/waits-for-all", test_waits_for_all);
   g_test_add_func ("/etcd-fake/older-revision", test_older_revision);
