@@ -89,6 +89,17 @@ relay_again() {
   start_relay "$1"
 }
 
+# token_of GUEST H: by which a target proves that libvirt gave it the guest's XML, as it stands there; has_token GUEST H
+token_of() { virsh_on "$2" dumpxml "$1" | sed -n 's/.* token=.\([0-9a-f]*\).*/\1/p'; }
+has_token() { [ "$(token_of "$1" "$2" | wc -c)" -eq 65 ]; }
+
+# proven GUEST ORIGIN TARGET: the origin named the target, never believed anyone without a proof, and refused nobody's announcement of it
+proven() {
+  on "$2" virt-relay log "$1" --json | jq -e --arg o "$2" --arg t "$3" 'any(.writer == $o and .target == $t)' > /dev/null || return 1
+  ! daemon_said "$2" | grep "guest $1: .* is believed to be its target without proof" || return 1
+  on "$2" virt-relay log --refused --json | jq -e --arg g "$1" '.records | any(.name == $g and .state == "incoming") | not' > /dev/null
+}
+
 # says H TEXT: virt-relay status there has it
 says() { [[ "$(on "$1" virt-relay status)" == *"$2"* ]]; }
 
