@@ -1,7 +1,10 @@
 # Ten guests migrate at once between h1 and h3, five each way, and home again: each is reached from h2, none by two ways, nothing is left
 first=(d e f g i) second=(h j k l m)
-for g in "${first[@]}"; do boot $g h1; done
-for g in "${second[@]}"; do boot $g h3; done
+for i in "${!first[@]}"; do # in pairs: a guest boots on one processor
+  boot ${first[i]} h1 &
+  boot ${second[i]} h3
+  wait $!
+done
 LAB_REACH_h2='h1 h3' relay_again h2
 expect_soon "h2 and h3 are joined" tunnel_up h2 h3
 remember h1 h3
@@ -28,4 +31,6 @@ expect_soon "s reaches all ten at home" all_reached
 expect_as_remembered h1 h3
 expect expired -eq 0
 expect cleartext -eq 0
-for g in "${first[@]:1}" "${second[@]}"; do gone $g; done # not in the next scenario's way
+jobs=() # not in the next scenario's way
+for g in "${first[@]:1}" "${second[@]}"; do gone $g & jobs+=($!); done
+wait "${jobs[@]}"

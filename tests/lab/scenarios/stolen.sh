@@ -67,6 +67,7 @@ proof=$(etcd_as h4 get --print-value-only "/virt-relay/now/h3/intent/$uuid" | jq
 expect_ok "h3's proof is there for all to read" test "${#proof}" -eq 66
 expect_ok "h4 announces it with h3's proof" announce "$proof"
 expect_ok "and with one of its own" announce "\"$(printf '%064d' 1)\""
+virsh_on h1 migrate-setspeed d 500
 expect_ok "the migration succeeds" migrate_end
 expect_owner d h3
 for h in h2 h3; do expect_soon "$h knows that d is on h3" owner_is $h d h3; done
