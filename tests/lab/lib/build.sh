@@ -134,7 +134,7 @@ build_saved_guests() {
   cmp -s /proc/sys/kernel/random/boot_id "$LAB_DIR/boot-id" || rm -rf "$LAB_DIR/guests"
   cat /proc/sys/kernel/random/boot_id > "$LAB_DIR/boot-id"
   mkdir -p "$LAB_DIR/guests"
-  for pair in $(sed -nE 's/^ *boot +([d-m]) +(h[0-9]) *$/\1:\2/p' "$@" | sort -u); do
+  for pair in $(sed -nE 's/^ *boot +([d-m]) +(h[0-9])( +--unannounced)? *$/\1:\2/p' "$@" | sort -u); do
     [ "$(saved_guest "${pair%:*}" "${pair#*:}")" -nt "$LAB_DIR/guest.img" ] && [ "$(saved_guest "${pair%:*}" "${pair#*:}")" -nt "$LAB_SRC/lib/guests.sh" ] || missing+=("$pair")
   done
   [ ${#missing[@]} = 0 ] || LAB_KEEP='' LAB_SAVE="${missing[*]}" in_namespaces "$LAB_SRC/main" plain without "$LAB_SRC/lib/save-guests.sh" > "$LAB_DIR/guests/log" ||

@@ -137,9 +137,9 @@ boot() {
   guest_xml "$@" > "$dir/domain.xml"
   virsh_on "$h" define "$dir/domain.xml" > /dev/null
   saved=$(saved_guest "$g" "$h")
-  if [ -z "${3:-}" ] && [ -n "${LAB_IN_VM:-}" ] && [ -e "$saved" ]; then
+  if [[ "${*:3}" =~ ^(--unannounced)?$ ]] && [ -n "${LAB_IN_VM:-}" ] && [ -e "$saved" ]; then
     : > "$dir/console"
-    virsh_on "$h" restore "$saved" --running > /dev/null
+    virsh_on "$h" restore "$saved" --running ${3:+--xml "$dir/domain.xml"} > /dev/null # which addresses its XML names is no part of the state
   else
     virsh_on "$h" start "$g" > /dev/null
     wait_for 400 grep -q listening "$dir/console" || die "guest $g on $h does not start; its console: $(tail -3 "$dir/console")"
