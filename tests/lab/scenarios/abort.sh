@@ -1,6 +1,8 @@
 # Migrations that do not happen, aborted before and after QEMU stops the guest: as before, and nothing left
 boot d h1
 expect_soon "T1 is up" tunnel_up h2 h1
+expect_soon "d carries a token" has_token d h1
+first=$(token_of d h1)
 remember h1 h3
 traffic s d 50
 
@@ -11,6 +13,7 @@ abort d h1
 expect_fail "virsh says that it was aborted" migrate_end
 expect_soon "the intent is withdrawn" record_is d incoming null
 expect_as_remembered h1 h3
+expect_soon "h3 knows that token: d has another" eval 'has_token d h1 && [ "$(token_of d h1)" != "$first" ]'
 
 shape h1 8mbit
 migrate_start d h1 h3
@@ -27,6 +30,7 @@ expect_fail "virsh says that it was aborted" migrate_end
 shape h1 off
 expect_soon "d is h1's again" record_is d owner h1
 expect_soon "the record says that it came back" record_is d state returned
+expect_ok "it had been given to h3 by the proof of that token" proven d h1 h3
 expect_as_remembered h1 h3
 traffic_stop
 expect cleartext -eq 0

@@ -1,6 +1,7 @@
 # Post-copy: the switch happens when d runs at h3, while its memory is still on h1; when the copy breaks then, d's traffic stays at h3
 boot d h1
 expect_soon "T1 is up" tunnel_up h2 h1
+expect_soon "d carries a token" has_token d h1
 remember h1 h3
 traffic s d 50
 traffic6 s d 20
@@ -14,6 +15,7 @@ kill_qemu d h3 STOP
 virsh_on h1 migrate-postcopy d
 expect_soon "h1 relays to h3 as soon as d's CPUs have stopped" paths_are h1 d vr-h3
 expect_owner d h3
+expect_ok "h1 had h3's proof" proven d h1 h3
 expect_ok "and nobody says that it runs on h3 yet" record_is d state moved
 kill_qemu d h3 CONT
 expect_soon "h3 says that it runs there" record_is d state running
@@ -46,5 +48,6 @@ expect cleartext -eq 0
 
 migrate d h3 h1
 expect_owner d h1
+expect_ok "h3 had h1's proof" proven d h3 h1
 expect_ok "s reaches d at home" reaches s d 30
 expect_as_remembered h1 h3
