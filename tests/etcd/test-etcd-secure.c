@@ -133,7 +133,7 @@ test_role_holds (void)
 static void
 run_page (Cluster *cluster, const char *dir)
 {
-  g_autofree char *page = NULL, *quoted = NULL, *command = NULL, *err = NULL;
+  g_autofree char *page = NULL, *quoted = NULL, *command = NULL, *out = NULL, *err = NULL;
   g_autoptr (GError) error = NULL;
   char *block, *end;
   int status;
@@ -147,7 +147,7 @@ run_page (Cluster *cluster, const char *dir)
   *end = '\0';
   quoted = g_shell_quote (block);
   command = g_strdup_printf ("env -C '%s' ETCDCTL_ENDPOINTS=%s sh -ec %s", dir, cluster->members[0].client, quoted);
-  g_assert_true (g_spawn_command_line_sync (command, NULL, &err, &status, &error));
+  g_assert_true (g_spawn_command_line_sync (command, &out, &err, &status, &error));
   if (status != 0)
     g_error ("%s: %s", block, err);
 }
