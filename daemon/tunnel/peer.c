@@ -11,17 +11,21 @@
  * the same for all its connections, the administrator's too. But its log tells when it has to ask again. From then on the tunnel counts as
  * down for others, though nothing is done to it, until the peer answers, or there is a new IKE_SA.
  *
+ * A tunnel that the peer initiated is up for others when the peer has it, too (tunnel-look.c); until then this looks often.
+ *
  * Answers outlive the peer: each pending command (this file's look, those of peer-act.c and peer-load.c) holds a reference, and finds it detached.
  */
 #include "peer.h"
 
 #include "daemon/model/address.h"
+#include "greeting.h"
 #include "tunnel-trouble.h"
 
 #include <string.h>
 
 #define LOOK_US (5 * G_USEC_PER_SEC)
 #define LOOK_IN_MOTION_US (300 * 1000)
+#define LOOK_FOR_GREETING_US (40 * 1000)
 #define LEAST_MS 20
 
 VrPeer *
@@ -100,6 +104,16 @@ replace (char **text, const char *value)
 /* ---- looking ---- */
 
 static void
+come_up (VrPeer *peer, const VrTunnelSight *sight)
+{
+  g_autoptr (GError) error = NULL;
+
+  peer->up_since = g_get_real_time () - sight->up_s * G_USEC_PER_SEC;
+  if (sight->initiator && peer->dev != NULL && !vr_greeting_send (peer->dev, &error))
+    g_info ("tunnel to %s: the peer waits %d s before it sends anything, as it was not told that the tunnel is ready: %s", peer->name, VR_TUNNEL_READY_S, error->message);
+}
+
+static void
 see (VrPeer *peer, GPtrArray *sas)
 {
   const VrTunnelExpected expected = { peer->if_id, (const char *const *) peer->remote_addrs, peer->stale };
@@ -119,9 +133,9 @@ see (VrPeer *peer, GPtrArray *sas)
   peer->facts.newest = sight.newest;
   replace (&peer->wrong, sight.wrong);
 
-  if (sight.sa == VR_FSM_SA_UP && !peer->up)
-    peer->up_since = g_get_real_time () - sight.up_s * G_USEC_PER_SEC;
-  peer->up = sight.sa == VR_FSM_SA_UP;
+  if (sight.ready && !peer->up)
+    come_up (peer, &sight);
+  peer->up = sight.sa == VR_FSM_SA_UP && (peer->up || sight.ready); /* rekeying makes a new one that is not ready, but the old one goes on */
   peer->silent = peer->silent && peer->up && sight.newest == peer->silent_sa;
 }
 
@@ -237,14 +251,22 @@ tell (VrPeer *peer, gboolean was_up, gint64 now)
     peer->env->changed (peer, peer->env->data);
 }
 
+/* From one look to the next. */
+static gint64
+look_pause_us (const VrPeer *peer)
+{
+  if (peer->facts.sa == VR_FSM_SA_UP && !peer->up)
+    return LOOK_FOR_GREETING_US;
+  return vr_fsm_in_motion (&peer->fsm) ? LOOK_IN_MOTION_US : LOOK_US;
+}
+
 static gboolean
 on_timer (gpointer data)
 {
   VrPeer *peer = data;
-  gint64  pause = vr_fsm_in_motion (&peer->fsm) ? LOOK_IN_MOTION_US : LOOK_US;
 
   peer->timer = 0;
-  if (g_get_monotonic_time () >= peer->looked_at + pause)
+  if (g_get_monotonic_time () >= peer->looked_at + look_pause_us (peer))
     vr_peer_look (peer);
   vr_peer_run (peer);
   return G_SOURCE_REMOVE;
@@ -256,7 +278,7 @@ arm (VrPeer *peer, gint64 now)
   gint64 wake = vr_fsm_wake (&peer->fsm, &peer->facts, now);
 
   if (peer->env->charon)
-    wake = MIN (wake, peer->looked_at + (vr_fsm_in_motion (&peer->fsm) ? LOOK_IN_MOTION_US : LOOK_US));
+    wake = MIN (wake, peer->looked_at + look_pause_us (peer));
   g_clear_handle_id (&peer->timer, g_source_remove);
   if (wake != G_MAXINT64 && !vr_peer_is_gone (peer))
     peer->timer = g_timeout_add (MAX (LEAST_MS, (wake - now) / 1000 + 1), on_timer, peer);

@@ -44,7 +44,7 @@ struct _VrPeer {
   guint64          stale;          /* newest IKE_SA when the definition changed */
   gboolean         looking, look_again;
   gint64           looked_at;
-  gboolean         up;             /* by the last look; kept while charon is away, as what it did not take down lives on */
+  gboolean         up;             /* and ready, by the last look; kept while charon is away, as what it did not take down lives on */
   gboolean         silent;         /* up, but the peer does not answer: nothing may get through */
   guint64          silent_sa;      /* the newest IKE_SA then */
   gint64           up_since;       /* wall clock, microseconds */

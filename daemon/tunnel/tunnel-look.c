@@ -3,6 +3,9 @@
  * Theory of operation. A connection may have several IKE_SAs: both sides initiated, one is being rekeyed, one is being deleted. Each is
  * judged by itself, and the best one counts (the order of VrFsmSa). What is being deleted counts as nothing, but it is still there.
  *
+ * In IKEv2 the responder installs its CHILD_SA before it answers, and the initiator when the answer has come. What the responder sends by it meanwhile finds no
+ * SA over there and is lost. So to a responder a tunnel is ready only when something came through it; an initiator sees to that (greeting.h).
+ *
  * Of several that are up one is kept: one that this side initiated, as an initiator's IKE_SA is one for both sides, while a responder's may
  * be half open (its last message may be lost, and the peer know nothing of it yet); among equals the newest.
  *
@@ -81,6 +84,15 @@ up_for (const VrViciIkeSa *ike)
 }
 
 static gboolean
+was_heard (const VrViciIkeSa *ike)
+{
+  for (guint i = 0; i < ike->children->len; i++)
+    if (((VrViciChildSa *) ike->children->pdata[i])->packets_in > 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
 is_better (const VrViciIkeSa *a, const VrViciIkeSa *b)
 {
   return a->initiator != b->initiator ? a->initiator : a->unique_id > b->unique_id;
@@ -108,6 +120,7 @@ vr_tunnel_look (GPtrArray *sas, const VrTunnelExpected *expected, VrTunnelSight 
             best = ike;
           sight->initiator |= ike->initiator;
           sight->up_s = MAX (sight->up_s, up_for (ike));
+          sight->ready |= ike->initiator || was_heard (ike) || up_for (ike) >= VR_TUNNEL_READY_S;
         }
       if (sa == VR_FSM_SA_WRONG && sight->wrong == NULL)
         sight->wrong = g_steal_pointer (&wrong);

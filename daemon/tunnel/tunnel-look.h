@@ -10,6 +10,8 @@ G_BEGIN_DECLS
 #define VR_TUNNEL_CHILD "relay"             /* the one child of each connection */
 #define VR_TUNNEL_CONN_PREFIX "virt-relay-" /* and the peer's name: the connection, and the secret's id */
 
+#define VR_TUNNEL_READY_S 2                 /* a peer has made it its own by then, or says so no more: its first packet may be lost, and older versions send none */
+
 extern const char *const vr_tunnel_selectors[]; /* any to any, NULL-terminated */
 
 /* What a tunnel has to be. Borrowed. */
@@ -22,6 +24,7 @@ typedef struct {
 typedef struct {
   VrFsmSa  sa;
   gboolean initiator;  /* of what is up */
+  gboolean ready;      /* up, and the peer has it by now */
   guint64  oldest, newest;
   guint64  keep;       /* of several that are up: the one that is kept where one is too many; 0: there are not several */
   guint64  up_s;       /* up for so many seconds at least */

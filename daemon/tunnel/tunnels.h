@@ -30,7 +30,7 @@ void       vr_tunnels_stop (VrTunnels *tunnels); /* SAs, connections and interfa
  * SAs and interfaces of ours that it does not name are taken for what another daemon left behind, and go.
  */
 void        vr_tunnels_want (VrTunnels *tunnels, GPtrArray *wanted);
-gboolean    vr_tunnels_is_up (VrTunnels *tunnels, const char *peer);     /* a CHILD_SA with the right if_id and selectors is installed, the interface is there, and the peer answers */
+gboolean    vr_tunnels_is_up (VrTunnels *tunnels, const char *peer);     /* a CHILD_SA with the right if_id and selectors is installed on both sides, the interface is there, and the peer answers */
 GHashTable *vr_tunnels_up (VrTunnels *tunnels);                          /* (transfer full) set of the peers that are up */
 gint64      vr_tunnels_up_since (VrTunnels *tunnels, const char *peer);  /* wall clock, microseconds; 0: down */
 const char *vr_tunnels_trouble (VrTunnels *tunnels, const char *peer);   /* with its cure; NULL peer: of charon itself; NULL: none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* XFRM interfaces, where the kernel has them; where it has not, that is what the error says. */
 #include "daemon/switchover/outlet.h"
+#include "daemon/tunnel/greeting.h"
 
 #include "frames.h"
 #include "netns.h"
@@ -225,6 +226,38 @@ test_esp (void)
   g_assert_cmpuint (counter_of (kernel, "guest-in-clear"), ==, 0);
 }
 
+static gboolean
+came_one (gpointer kernel)
+{
+  g_autofree char *state = sh_out ("ip -s xfrm state get src 192.0.2.2 dst 192.0.2.1 proto esp spi 0x101");
+
+  return strstr (state, " 1(packets)") != NULL;
+}
+
+/* The first packet through a tunnel: this end's CHILD_SA has counted it, and nobody else. */
+static void
+test_greeting (void)
+{
+  static const char *const counters[] = { "multicast", "foreign-source", "foreign-destination" };
+  g_autoptr (VrKernel) kernel = new_kernel ();
+  g_autoptr (GError) error = NULL;
+  g_autofree char *changes = NULL;
+
+  if (lacking ())
+    return;
+  make_esp ();
+  ensure (kernel, "vr-h3", 0x76123456, "h3");
+  changes = apply (kernel, "element inet bridge { \"tap0\" }\n");
+  sh ("ip -n peer addr add 192.0.0.8/32 dev x0 scope host");
+  host_enter ("peer");
+  vr_greeting_send ("x0", &error);
+  host_leave ();
+  g_assert_no_error (error);
+  g_assert_true (wait_for (came_one, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (counters); i++)
+    g_assert_cmpuint (counter_of (kernel, counters[i]), ==, 0);
+}
+
 /* The packet in a frame, out of the tunnel's interface. */
 static void
 send_out (VrOutlet *out, Frame *frame)
@@ -341,6 +374,7 @@ main (int argc, char **argv)
   netns_add ("/kernel/xfrm/plan", test_plan);
   netns_add ("/kernel/xfrm/esp", test_esp);
   netns_add ("/kernel/xfrm/outlet", test_outlet);
+  netns_add ("/kernel/xfrm/greeting", test_greeting);
   netns_add ("/kernel/xfrm/lacking", test_lacking);
   netns_add ("/kernel/xfrm/name", test_name);
   return g_test_run ();

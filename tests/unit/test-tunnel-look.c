@@ -110,6 +110,42 @@ test_look_one_that_is_up (void)
   g_assert_cmpuint (keeps (established (5, TRUE), ike_new (6, "DELETING", "192.0.2.3")), ==, 0);
 }
 
+/* Takes the IKE_SA: does the peer have the tunnel, too? */
+static gboolean
+is_ready (VrViciIkeSa *ike)
+{
+  static const char *const addresses[] = { "192.0.2.3", NULL };
+  const VrTunnelExpected   expected = { 77, addresses, 0 };
+  g_autoptr (GPtrArray)    sas = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_vici_ike_sa_free);
+  g_auto (VrTunnelSight)   sight = { 0 };
+
+  g_ptr_array_add (sas, ike);
+  vr_tunnel_look (sas, &expected, &sight);
+  return sight.ready;
+}
+
+static VrViciIkeSa *
+just_made (gboolean initiator, guint64 packets_in)
+{
+  VrViciIkeSa   *ike = established (5, initiator);
+  VrViciChildSa *child = ike->children->pdata[0];
+
+  child->install_s = 0;
+  child->packets_in = packets_in;
+  return ike;
+}
+
+/* A responder has the tunnel before the initiator has: what it sent at once would be lost. */
+static void
+test_look_ready (void)
+{
+  g_assert_false (is_ready (just_made (FALSE, 0)));
+  g_assert_true (is_ready (just_made (FALSE, 1)));
+  g_assert_true (is_ready (just_made (TRUE, 0)));
+  g_assert_true (is_ready (established (5, FALSE))); /* a minute ago */
+  g_assert_false (is_ready (ike_new (5, "ESTABLISHED", "192.0.2.3")));
+}
+
 static void
 test_look_narrowed (void)
 {
@@ -272,6 +308,7 @@ main (int argc, char *argv[])
   ADD ("look/two", look_two);
   ADD ("look/several-that-are-up", look_several);
   ADD ("look/one-that-is-up", look_one_that_is_up);
+  ADD ("look/ready", look_ready);
   ADD ("words", words);
   ADD ("ordinary-lines", ordinary_lines);
   ADD ("signs", signs);
