@@ -50,6 +50,9 @@ expect_owner() { expect_soon "the log says that $1 belongs to $2" record_is "$1"
 # tunnel_up A B: A's daemon says that its tunnel to B is up
 tunnel_up() { on "$1" virt-relay hosts --json | jq -e --arg b "$2" '.[] | select(.name == $b) | .up' > /dev/null; }
 
+# packets that came to a host by a tunnel whose SA it did not have (any more, or yet)
+without_sa() { on "$1" awk '$1 == "XfrmInNoStates" {print $2}' /proc/net/xfrm_stat 2> /dev/null || true; } # HOST; the native form has none
+
 # tunnel_before_stop A B GUEST: A's tunnel to B was up before QEMU last stopped the guest
 tunnel_before_stop() {
   local up stop

@@ -28,9 +28,11 @@ mark "T3 down"
 tunnel_down h2 h3
 expect_soon "h2 sends to the relay again" path_is h2 d vr-h1
 sleep 2
+without_sa=$(without_sa h2)
 mark "T3 back"
 tunnel_back h2 h3
 expect_soon "and straight again" path_is h2 d vr-h3
+expect_ok "h3 sent nothing by it before h2 had it" [ "$(without_sa h2)" = "$without_sa" ]
 traffic_stop
 expect lost -le 10 # what was in T3 when it went down
 expect duplicated -le 4 # two a move: what QEMU may have given to it already
