@@ -7,9 +7,9 @@ build_programs() {
   local log=$LAB_DIR/build.log
   mkdir -p "$LAB_DIR"
   [ -e "$LAB_BUILD/build.ninja" ] || meson setup "$LAB_BUILD" "$VR_SRC" > "$log" || { tail -20 "$log"; die "meson setup $LAB_BUILD failed"; }
-  local targets=(tests/lab/{lab-init,meter,capture,events})
+  local targets=(tests/lab/{lab-init,meter,capture,events} tests/netns/test-xfrm) # the last for scenario kernel-xfrm
   ninja -C "$LAB_BUILD" build.ninja > "$log" || { tail -20 "$log"; die "meson cannot configure $LAB_BUILD"; }
-  if [ "$1" = with ]; then # and all that is installed; the tests are not the lab's to build
+  if [ "$1" = with ]; then # and all that is installed; the other tests are not the lab's to build
     readarray -t -O ${#targets[@]} targets < <(meson introspect "$LAB_BUILD" --targets |
       jq -r --arg build "$LAB_BUILD/" '.[] | select(.installed) | .filename[] | ltrimstr($build)')
   fi
