@@ -34,7 +34,7 @@ void vr_draft_announcement (VrDraft *draft, const char *address, const char *mac
 
 typedef struct {
   const VrRecord *record;    /* who, where: the custody, or the intent while only that is known */
-  const VrHere   *here;      /* NULL: its QEMU is not here */
+  const VrHere   *here;      /* NULL: its QEMU is not here, or was not heard of yet */
   GPtrArray      *addresses; /* of const char *, of all its NICs */
   const char     *owner, *home;
   const char     *origin;    /* that it came from, and that may still send what was meant for it; NULL: none */

@@ -144,11 +144,27 @@ announce_gateway (VrDraft *draft, const VrHost *home, const char *bridge, const 
     vr_draft_announcement (draft, gateway, mac, bridge);
 }
 
+/* It comes home, and its QEMU was not heard of yet: it is, or will be, in the bridge of the network that it has its addresses in. */
+static void
+plan_coming_home (VrDraft *draft, const VrCase *c)
+{
+  for (guint i = 0; i < c->record->nics->len; i++)
+    {
+      const VrNic     *record = c->record->nics->pdata[i];
+      const VrHereNic  nic = { .mac = record->mac, .bridge = (char *) draft->facts->bridge };
+
+      for (guint k = 0; record->addresses[k] != NULL; k++)
+        lead_to_nic (draft, c, &nic, record->addresses[k]);
+    }
+}
+
 void
 vr_plan_here (VrDraft *draft, const VrCase *c)
 {
   const VrHost *home = vr_book_host (draft->facts->book, c->home);
 
+  if (c->here == NULL)
+    plan_coming_home (draft, c);
   for (guint i = 0; i < c->record->nics->len; i++)
     {
       const VrNic     *record = c->record->nics->pdata[i];

@@ -6,7 +6,8 @@
  * relayed and armed here.
  *
  *   placed   The guest is mine and its QEMU is here: its addresses lead to its bridge or tap, for everybody.
- *   armed    It is on its way to me: the same, but only for what its owner and its home send through their tunnels.
+ *   armed    It is on its way to me: the same, but only for what its owner and its home send through their tunnels. Its home is armed as soon as it
+ *            announced it: it would send back what comes from the origin until it hears that the guest's QEMU is there.
  *   away     Placed or armed here, with its home elsewhere: what it sends goes through its home, and this host stands in for
  *            its gateway and for the neighbours that it left behind.
  *   relayed  Another host owns it, and I am its home, or the host that it just left: its addresses lead into the owner's tunnel,
@@ -42,12 +43,14 @@ origin_of (const VrRecord *record)
 }
 
 static void
-make_roles (const char *self, const VrGuest *guest, VrCase *c)
+make_roles (const VrFacts *facts, const VrGuest *guest, VrCase *c)
 {
+  const char *self = facts->self;
   gboolean known = guest->custody != NULL, mine = g_str_equal (c->owner, self), home = g_str_equal (c->home, self);
 
   c->placed = known && mine && c->here != NULL;
-  c->armed = c->here != NULL && !c->placed && g_strcmp0 (c->target, self) == 0;
+  c->armed = !c->placed && g_strcmp0 (c->target, self) == 0
+             && (c->here != NULL || (home && facts->bridge != NULL && vr_book_intent_of (facts->book, c->record->uuid, self) != NULL));
   c->away = (c->placed || c->armed) && !home;
   c->relayed = known && !mine && (home || g_strcmp0 (c->origin, self) == 0);
   c->sent_to = known && !mine && !c->relayed; /* armed or not: its answers may come straight until it has come */
@@ -77,7 +80,7 @@ make_case (const VrDraft *draft, const VrGuest *guest, VrCase *c)
     }
   else if (c->record->state == VR_STATE_LEAVING)
     c->target = c->record->target;
-  make_roles (draft->facts->self, guest, c);
+  make_roles (draft->facts, guest, c);
 
   c->addresses = g_ptr_array_new ();
   for (guint i = 0; i < c->record->nics->len; i++)

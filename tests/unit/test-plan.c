@@ -254,6 +254,41 @@ test_relayed_and_armed_on_the_way_home (void)
   expect_none (plan, "iif vr-h1");
 }
 
+/* Its QEMU may wait at its home before the daemon there hears of it: what the origin sends after it must not be sent back. If it does not come, nothing is left. */
+static void
+test_home_armed_by_its_own_word (void)
+{
+  g_autoptr (World) world = coming_home ();
+  g_autoptr (VrPlan) plan = world_plan (world, "h1"), over = NULL;
+
+  expect_line (plan, "route 10.9.1.100/32 dev vr-h3 table 30321 metric 10 src 10.9.1.1");
+  expect_line (plan, "route 10.9.1.100/32 dev br0 table 30322 metric 10 src 10.9.1.1");
+  expect_line (plan, "route unreachable 10.9.1.100/32 table 30322 metric 4000");
+  expect_line (plan, "rule 7600 from all to 10.9.1.100/32 iif vr-h3 lookup 30322");
+  expect_line (plan, "rule6 7600 from all to fd00:9:1::100/128 iif vr-h3 lookup 30322");
+  expect_line (plan, "neighbour 10.9.1.100 lladdr 52:54:00:00:01:64 dev br0");
+  expect_line (plan, "element inet bridge { \"br0\" }");
+  expect_line (plan, "element inet peer-homed4 { \"vr-h3\" . 10.9.1.100 }");
+  g_assert_true (world_settle (world, "h1", VR_PRESENCE_ABSENT, FALSE));
+  over = world_plan (world, "h1");
+  expect_none (over, "30322");
+  expect_none (over, "lladdr");
+}
+
+/* A home that does not expect it (any more) is not armed by another's word that it comes; nor is a target that is not its home, before its QEMU is there. */
+static void
+test_not_armed_without_need (void)
+{
+  g_autoptr (World) back = coming_home (), out = announced ();
+  g_autoptr (VrPlan) home = NULL, target = world_plan (out, "h3");
+
+  world_settle (back, "h3", VR_PRESENCE_LEAVING, FALSE);
+  world_settle (back, "h1", VR_PRESENCE_ABSENT, FALSE);
+  home = world_plan (back, "h1");
+  expect_none (home, "30322");
+  expect_none (target, "30322");
+}
+
 static void
 test_home_again_leaves_nothing (void)
 {
@@ -383,6 +418,8 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/away-gateway", test_away_gateway);
   g_test_add_func ("/plan/peer-keeps-its-way", test_peer_keeps_its_way);
   g_test_add_func ("/plan/relayed-and-armed-on-the-way-home", test_relayed_and_armed_on_the_way_home);
+  g_test_add_func ("/plan/home-armed-by-its-own-word", test_home_armed_by_its_own_word);
+  g_test_add_func ("/plan/not-armed-without-need", test_not_armed_without_need);
   g_test_add_func ("/plan/home-again-leaves-nothing", test_home_again_leaves_nothing);
   g_test_add_func ("/plan/stopped-leaves-nothing", test_stopped_leaves_nothing);
   g_test_add_func ("/plan/abort-after-stop-leads-back", test_abort_after_stop_leads_back);
