@@ -26,11 +26,18 @@ vr_page_hear (VrPage *page, VrRecord *record)
   return custody && custody->state == VR_STATE_MOVED && strcmp (custody->owner, record->writer) == 0 && lets_go (record);
 }
 
+const VrRecord *
+vr_book_word_of (const VrBook *book, const char *uuid, const char *host)
+{
+  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
+
+  return page ? g_hash_table_lookup (page->words, host) : NULL;
+}
+
 gboolean
 vr_book_has_let_go (const VrBook *book, const char *uuid, const char *host)
 {
-  const VrPage *page = g_hash_table_lookup (book->pages, uuid);
-  const VrRecord *word = page ? g_hash_table_lookup (page->words, host) : NULL;
+  const VrRecord *word = vr_book_word_of (book, uuid, host);
 
   return word && lets_go (word);
 }

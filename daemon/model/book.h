@@ -69,6 +69,8 @@ const VrGuest *vr_book_guest (const VrBook *book, const char *uuid); /* NULL if 
 const VrRecord *vr_book_intent_of (const VrBook *book, const char *uuid, const char *target);
 /* Is the host's latest word of the guest, believed or not, that it does not come there, or is there no more? Not asked of copies. */
 gboolean       vr_book_has_let_go (const VrBook *book, const char *uuid, const char *host);
+/* The host's latest word of the guest, believed or not, intents as well; NULL: none. Not asked of copies. */
+const VrRecord *vr_book_word_of (const VrBook *book, const char *uuid, const char *host);
 const VrHost  *vr_book_host (const VrBook *book, const char *name);
 GPtrArray     *vr_book_guest_uuids (const VrBook *book); /* (transfer container), sorted, strings owned by the book */
 GPtrArray     *vr_book_host_names (const VrBook *book);

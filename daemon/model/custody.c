@@ -6,7 +6,8 @@
  *   ABSENT       mine, and no longer here: STOPPED; but MOVED, if the host that announced it says that it runs there: that happened while
  *                nobody looked; or if I gave it to one that did not get it after all, and that has not spoken. Given to me, and never seen: its
  *                origin may take it back, so wait first.
- *                Announced by me, and it does not come: WITHDRAWN. Claimed by me, and not believed here: STOPPED, for those who do.
+ *                Announced by me, and it does not come: WITHDRAWN. Claimed by me, and not believed here: STOPPED, for those who do; and likewise if it was
+ *                given to me, and I believe that it stopped elsewhere.
  *   EXPECTED     somebody else's: INCOMING, my intent. Given by mistake: as above. Given to me, but it runs elsewhere, and comes from there: MOVED, to there.
  *   RUNNING      mine: RUNNING. Given to me: RUNNING. Given away by me, and it came back: RETURNED.
  *                Somebody else's still: it is about to be given to me, so wait; claim it when that was in vain.
@@ -175,6 +176,42 @@ end_claim (const char *self, const VrBook *book, const char *uuid)
   return claim != NULL && claim->state == VR_STATE_RUNNING ? vr_record_derive (claim, VR_STATE_STOPPED, self) : NULL;
 }
 
+/*
+ * Does another say that it gave the guest to me, which this book does not believe, as the guest stopped elsewhere in the same epoch? That one knows nothing of
+ * it, and goes by its own word until I have spoken. FALSE: I have. A later epoch is not answered: its writer has not the say, and could drive me on and on.
+ */
+static gboolean
+was_gift (const char *self, const VrBook *book, const VrRecord *custody)
+{
+  g_autoptr (GPtrArray) waiting = NULL;
+  const VrRecord *word;
+
+  if (custody == NULL || custody->state != VR_STATE_STOPPED)
+    return FALSE;
+  word = vr_book_word_of (book, custody->uuid, self);
+  if (word != NULL && !vr_state_is_intent (word->state) && word->epoch >= custody->epoch)
+    return FALSE;
+  waiting = vr_book_waiting (book, custody->uuid);
+  for (guint i = 0; i < waiting->len; i++)
+    {
+      const VrRecord *record = waiting->pdata[i];
+
+      if (record->state == VR_STATE_MOVED && record->epoch == custody->epoch && g_str_equal (record->owner, self))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* What I was given is not here. All but its owner as I believe it: the giver may be a liar, and its word is not repeated. */
+static VrRecord *
+let_go (const char *self, const VrRecord *custody)
+{
+  VrRecord *record = vr_record_derive (custody, VR_STATE_STOPPED, self);
+
+  set_string (&record->owner, self);
+  return record;
+}
+
 static VrRecord *
 when_absent (const char *self, const VrBook *book, const char *uuid, const VrGuest *guest, gboolean waited)
 {
@@ -184,6 +221,8 @@ when_absent (const char *self, const VrBook *book, const char *uuid, const VrGue
 
   if (ended != NULL)
     return ended;
+  if (waited && was_gift (self, book, custody))
+    return let_go (self, custody);
   mistake = mend_gift (self, book, custody);
   if (mistake != NULL)
     return mistake;
@@ -442,7 +481,7 @@ vr_custody_waits (const char *self, const VrBook *book, const char *uuid, VrPres
   if (guest == NULL || guest->custody == NULL)
     return FALSE;
   if (presence == VR_PRESENCE_ABSENT) /* given to me, and not here: its origin takes it back, or it ended here before that was known */
-    return guest->custody->state == VR_STATE_MOVED && g_str_equal (guest->custody->owner, self);
+    return was_gift (self, book, guest->custody) || (guest->custody->state == VR_STATE_MOVED && g_str_equal (guest->custody->owner, self));
   if (presence != VR_PRESENCE_RUNNING || !is_coming (self, book, guest))
     return FALSE;
   return !is_active (guest->custody) || (!g_str_equal (guest->custody->owner, self) && !came_back (self, book, guest->custody));
