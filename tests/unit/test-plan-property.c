@@ -2,10 +2,6 @@
 /*
  * Properties of the plan and of custody, over thousands of random histories of a few hosts (sim.h); sim-check.c says what they are.
  *
- * Of the first 40,000 seeds three fail. 35251: a host that said that its guest stopped, because nobody had announced where it went, sends what still comes
- * for it to its home, which drops it. 37909: a home whose daemon has not heard yet that a guest's QEMU waits there sends back what the origin relays, until it hears it.
- * 38195: a host that was given a guest, and believes its home's word that it ended there instead, leaves the giver without a word.
- *
  * A failure prints the seed, what happened, and the plans. Seeds 1 to RUNS are looked at; VR_SIM_SEED=N runs that one history alone,
  * VR_SIM_RUNS=M that many, and both as many from that one on.
  */
