@@ -111,6 +111,7 @@ on_job_done (GObject *source, GAsyncResult *result, gpointer data)
     return;
   }
   vr_log_set_trouble (VR_LOG (self), "copy", NULL);
+  self->drop_wanted |= job->kind == JOB_KEEP; /* when nothing waits: etcd may have taken all of them meanwhile */
   if (job->kind == JOB_LOAD)
     vr_etcd_log_loaded (self, job->known, job->waiting);
   else if (job->kind == JOB_KEEP)

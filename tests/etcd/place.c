@@ -35,6 +35,14 @@ place_copy (const char *dir, const char *host)
   return g_build_filename (dir, host, NULL);
 }
 
+gboolean
+place_has_written (const char *dir, const char *host)
+{
+  g_autofree char *copy = place_copy (dir, host), *waiting = g_build_filename (copy, "waiting", NULL);
+
+  return !g_file_test (waiting, G_FILE_TEST_EXISTS);
+}
+
 VrLog *
 place_log (const char *dir, const char *host)
 {
