@@ -38,7 +38,7 @@ LAB_REACH_h1=h2 LAB_REACH_h2=h1
 log_config() {
   if [ "${LAB_LOG:-file}" = etcd ]; then
     printf 'engine = etcd\nendpoints = %s\n' "$(etcd_endpoints)"
-    [ ! -e "$LAB_RUN/etcd.users" ] || etcd_credential "$1"
+    ! etcd_has_users || etcd_credential "$1"
   else
     echo 'directory = /var/lib/virt-relay/log'
   fi

@@ -16,7 +16,7 @@ traffic s d 50
 migrate_start d h1 h3
 expect_soon "T2 is up" tunnel_up h1 h3
 expect_soon "h1 says that d leaves" record_is d state leaving
-etcd_stop KILL
+etcd_stop
 virsh_on h1 migrate-setspeed d 500
 migrate_end
 expect_ok "d runs on h3" runs d h3
