@@ -36,6 +36,7 @@
 
 /* The kernel: what carries one of these is ours, nothing else is touched. */
 #define VR_LINK_PREFIX "vr-"       /* tunnel interfaces: vr-PEER, alias = the peer's full name */
+#define VR_LINK_ADDRESS "192.0.0.8" /* on each of them, of host scope: the dummy address of RFC 7600 */
 #define VR_LINK_GROUP 118          /* the link group that they are in: a vr- interface of somebody else's is not */
 #define VR_HOLD_LINK "vr-+hold"    /* where packets wait while a path changes; "+": no host has such a name */
 #define VR_ROUTE_PROTOCOL 118      /* RTA protocol of our routes, rules and neighbours */

@@ -18,8 +18,6 @@
 #include <linux/if_link.h>
 #include <string.h>
 
-#define DUMMY "192.0.0.8"
-
 static VrRequest *
 link_request (guint16 type, guint16 flags, const char *name, guint up, char *item)
 {
@@ -83,15 +81,15 @@ up_request (const char *name)
 static void
 add_address_request (GPtrArray *batch, int index, const char *name)
 {
-  VrRequest        *request = vr_request_new (RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, g_strdup_printf ("+ address " DUMMY " of %s", name));
+  VrRequest        *request = vr_request_new (RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, g_strdup_printf ("+ address " VR_LINK_ADDRESS " of %s", name));
   struct ifaddrmsg *header = vr_request_header (request, sizeof *header);
 
   header->ifa_family = AF_INET;
   header->ifa_prefixlen = 32;
   header->ifa_scope = RT_SCOPE_HOST;
   header->ifa_index = index;
-  vr_request_put_address (request, IFA_LOCAL, DUMMY);
-  vr_request_put_address (request, IFA_ADDRESS, DUMMY);
+  vr_request_put_address (request, IFA_LOCAL, VR_LINK_ADDRESS);
+  vr_request_put_address (request, IFA_ADDRESS, VR_LINK_ADDRESS);
   request->harmless = EEXIST;
   g_ptr_array_add (batch, request);
 }

@@ -2,9 +2,11 @@
 /*
  * A datagram to a link-local multicast group that is for experiments (RFC 4727, section 2.4.2) and that nobody joins: without a member, routing at
  * the other end drops it without a word, before any filter sees it. Whatever the underlay is, the tunnel takes both families, so IPv4 does. Its source is
- * the dummy address that all tunnels' interfaces have (daemon/kernel/xfrm.c).
+ * the address that all tunnels' interfaces have.
  */
 #include "greeting.h"
+
+#include "daemon/names.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +17,6 @@
 #include <unistd.h>
 
 #define GROUP "224.0.0.254"
-#define SOURCE "192.0.0.8"
 #define PORT 9 /* discard, RFC 863 */
 
 static gboolean
@@ -24,7 +25,7 @@ send_by (int fd, const char *dev)
   struct sockaddr_in from = { .sin_family = AF_INET }, to = { .sin_family = AF_INET, .sin_port = htons (PORT) };
   int                hops = 1, loop = 0;
 
-  inet_pton (AF_INET, SOURCE, &from.sin_addr);
+  inet_pton (AF_INET, VR_LINK_ADDRESS, &from.sin_addr);
   inet_pton (AF_INET, GROUP, &to.sin_addr);
   return setsockopt (fd, SOL_SOCKET, SO_BINDTODEVICE, dev, strlen (dev) + 1) == 0
          && setsockopt (fd, IPPROTO_IP, IP_MULTICAST_TTL, &hops, sizeof hops) == 0

@@ -110,7 +110,8 @@ come_up (VrPeer *peer, const VrTunnelSight *sight)
 
   peer->up_since = g_get_real_time () - sight->up_s * G_USEC_PER_SEC;
   if (sight->initiator && peer->dev != NULL && !vr_greeting_send (peer->dev, &error))
-    g_info ("tunnel to %s: the peer waits %d s before it sends anything, as it was not told that the tunnel is ready: %s", peer->name, VR_TUNNEL_READY_S, error->message);
+    g_info ("tunnel to %s: the peer waits %d s before it sends anything, as it was not told that the tunnel is ready: %s", peer->name,
+            VR_TUNNEL_READY_S, error->message);
 }
 
 static void

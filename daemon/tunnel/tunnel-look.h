@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 #define VR_TUNNEL_CHILD "relay"             /* the one child of each connection */
 #define VR_TUNNEL_CONN_PREFIX "virt-relay-" /* and the peer's name: the connection, and the secret's id */
 
-#define VR_TUNNEL_READY_S 2                 /* a peer has made it its own by then, or says so no more: its first packet may be lost, and older versions send none */
+#define VR_TUNNEL_READY_S 2                 /* up for so long: the peer has it by now; its first packet may be lost, and older versions send none */
 
 extern const char *const vr_tunnel_selectors[]; /* any to any, NULL-terminated */
 

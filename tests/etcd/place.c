@@ -3,6 +3,7 @@
 
 #include "tests/unit/log-fixture.h"
 
+#include "daemon/log/carry.h"
 #include "daemon/log/etcd-keys.h"
 
 Cluster *place_cluster;
@@ -33,6 +34,19 @@ char *
 place_copy (const char *dir, const char *host)
 {
   return g_build_filename (dir, host, NULL);
+}
+
+GArray *
+place_read (const char *dir)
+{
+  g_autoptr (VrEtcdOptions) options = place_options (dir);
+  g_autoptr (GPtrArray) notes = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) error = NULL;
+  GArray *entries = vr_carry_from_etcd (options, notes, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (notes->len, ==, 0);
+  return entries;
 }
 
 gboolean

@@ -14,6 +14,7 @@ void     place_done (void);
 VrLog   *place_log (const char *dir, const char *host);
 void     place_record (const char *dir, const char *uuid, const char *writer, guint64 epoch, guint64 seq);
 void     place_lose (const char *dir, const char *host);
+GArray  *place_read (const char *dir); /* of VrEntry: all that an export finds there, without a complaint */
 gboolean place_has_written (const char *dir, const char *host); /* nothing of it waits on its disk: all that counts is in etcd */
 void     place_clear (const char *dir);
 

@@ -39,19 +39,6 @@ read_directory (const char *dir)
   return entries;
 }
 
-static GArray *
-read_etcd (const char *dir)
-{
-  g_autoptr (VrEtcdOptions) options = place_options (dir);
-  g_autoptr (GPtrArray) notes = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GError) error = NULL;
-  GArray *entries = vr_carry_from_etcd (options, notes, &error);
-
-  g_assert_no_error (error);
-  g_assert_cmpuint (notes->len, ==, 0);
-  return entries;
-}
-
 static void
 carry_to_etcd (const char *dir, GArray *entries, guint written, guint there)
 {
@@ -87,7 +74,7 @@ test_all_of_it (void)
   before = read_directory (files);
   g_assert_cmpuint (before->len, ==, 8);
   carry_to_etcd (etcd, before, 8, 0);
-  after = read_etcd (etcd);
+  after = place_read (etcd);
   assert_same (before, after);
 }
 
@@ -120,7 +107,7 @@ test_many (void)
   before = vr_carry_from_text (text->str, "text", &error);
   g_assert_no_error (error);
   carry_to_etcd (etcd, before, 510, 0);
-  after = read_etcd (etcd);
+  after = place_read (etcd);
   assert_same (before, after);
 }
 
@@ -201,7 +188,7 @@ test_back (void)
   write_file (files, "h2", 20);
   before = read_directory (files);
   carry_to_etcd (etcd, before, 8, 0);
-  out = read_etcd (etcd);
+  out = place_read (etcd);
   vr_carry_into_directory (back, out, &carried, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (carried.written, ==, 8);

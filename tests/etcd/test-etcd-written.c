@@ -11,19 +11,6 @@
 
 /* ---- what stands there ---- */
 
-static GArray *
-read_etcd (const char *dir)
-{
-  g_autoptr (VrEtcdOptions) options = place_options (dir);
-  g_autoptr (GPtrArray) notes = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GError) error = NULL;
-  GArray *entries = vr_carry_from_etcd (options, notes, &error);
-
-  g_assert_no_error (error);
-  g_assert_cmpuint (notes->len, ==, 0);
-  return entries;
-}
-
 /* The epoch of what stands under h1's key for UUID; 0: nothing. *past: of the records of it in the history, all epochs, in order */
 static guint64
 standing (const char *dir, char **past)
@@ -113,7 +100,7 @@ static char *
 assert_leases (const char *dir)
 {
   g_autoptr (VrEtcdOptions) options = place_options (dir);
-  g_autoptr (GArray) entries = read_etcd (dir);
+  g_autoptr (GArray) entries = place_read (dir);
   g_autofree char *first = NULL;
 
   g_assert_cmpuint (entries->len, ==, 4);
@@ -142,7 +129,7 @@ wait_for_entries (const char *dir, guint n)
   guint found = 0;
 
   for (guint tries = 0; found < n && tries < WAIT_SECONDS * 20; tries++) {
-    g_autoptr (GArray) entries = read_etcd (dir);
+    g_autoptr (GArray) entries = place_read (dir);
 
     found = entries->len;
     run_for_ms (50);

@@ -139,7 +139,7 @@ make_link (VrTunnels *self, const VrTunnel *tunnel, GError **error)
   if (!command (error, "ip link add %s mtu " MTU " type vxlan id %u local %s remote %s dstport " PORT " nolearning",
                 tunnel->dev, vxlan_id (own->name, tunnel->peer), local, remote))
     return FALSE;
-  if (accept_frames (tunnel->dev, error) && command (error, "ip address add 192.0.0.8/32 scope host dev %s", tunnel->dev)
+  if (accept_frames (tunnel->dev, error) && command (error, "ip address add " VR_LINK_ADDRESS "/32 scope host dev %s", tunnel->dev)
       && command (error, "ip link set %s addrgenmode none arp off group 118 alias %s up", tunnel->dev, tunnel->peer))
     return TRUE;
   command (NULL, "ip link delete %s", tunnel->dev);

@@ -13,19 +13,24 @@ moves_without() {
   expect_ok "d migrates to h3 while $1's member dies" migrate_end
 }
 
+# etcd and all hosts have it that d is on h3, and the traffic lost nothing
+all_know() {
+  for h in h1 h2 h3; do expect_soon "$h knows that d is on h3" owner_is $h d h3; done
+  expect_soon "h1's word that d moved is in etcd" in_etcd h1 '"state":"moved"'
+  expect_soon "h3's word that d runs is in etcd" in_etcd h3 '"state":"running"'
+  for h in h1 h2 h3; do expect_soon "nothing troubles $h" untroubled $h; done
+  expect_soon "the sender goes straight" path_is h2 d vr-h3
+  traffic_stop
+  expect lost -eq 0
+}
+
 boot d h1
 expect_soon "T1 is up" tunnel_up h2 h1
 etcd_lead h1
 expect_ok "h1's member, the first endpoint of all, leads" test "$(etcd_leader)" = h1
 moves_without h1
-for h in h1 h2 h3; do expect_soon "$h knows that d is on h3" owner_is $h d h3; done
 expect_soon "another member leads" another_leads
-expect_soon "h1's word that d moved is in etcd" in_etcd h1 '"state":"moved"'
-expect_soon "h3's word that d runs is in etcd" in_etcd h3 '"state":"running"'
-for h in h1 h2 h3; do expect_soon "nothing troubles $h" untroubled $h; done
-expect_soon "the sender goes straight" path_is h2 d vr-h3
-traffic_stop
-expect lost -eq 0
+all_know
 migrate d h3 h1
 for h in h1 h2 h3; do expect_soon "$h knows that d is at home" owner_is $h d h1; done
 
@@ -41,12 +46,6 @@ relayed=$(measure relayed)
 expect_soon "h1 relays what h2 sends" at_least relayed $((relayed + 50))
 
 etcd_start h1 h2
-for h in h1 h2 h3; do expect_soon "$h knows that d is on h3" owner_is $h d h3; done
 for h in h1 h2 h3; do expect_soon "nothing waits on $h any more" not waiting $h state; done
-expect_soon "h1's word is in etcd" in_etcd h1 '"state":"moved"'
-expect_soon "h3's word is in etcd" in_etcd h3 '"state":"running"'
-for h in h1 h2 h3; do expect_soon "nothing troubles $h" untroubled $h; done
-expect_soon "the sender goes straight" path_is h2 d vr-h3
-traffic_stop
-expect lost -eq 0
+all_know
 expect cleartext -eq 0
