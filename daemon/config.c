@@ -96,6 +96,7 @@ static const Key keys[] = {
   KEY ("migration", "kept-memory", kept_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "16"),
   KEY ("migration", "queue-memory", queue_memory_mib, TYPE_NUMBER, vr_config_read_mebibytes, "64"),
   KEY ("migration", "intent-timeout", intent_timeout_s, TYPE_NUMBER, vr_config_read_seconds, "10"),
+  KEY ("migration", "linger", linger_s, TYPE_NUMBER, vr_config_read_seconds, "15"),
   KEY ("metrics", "listen", metrics_listen, TYPE_TEXT, vr_config_read_listen, NULL),
 };
 

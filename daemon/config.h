@@ -50,6 +50,7 @@ typedef struct {
   gboolean ordered;                        /* default yes: no packet on the straight way overtakes one on the relay's */
   /* [migration] */
   guint   intent_timeout_s;                /* default 10: an announced guest of which libvirt here knows nothing is withdrawn */
+  guint   linger_s;                        /* default 15: what still comes for a guest that went home is relayed for so long */
   gboolean lossless;                       /* default yes: what had reached a guest's taps when it was stopped goes after it */
   guint   copies_memory_mib;               /* default 8: of a leaving guest's NIC: copies of what its tap was sent */
   guint   kept_memory_mib;                 /* default 16: of a leaving guest: copies of what left for the target, in case it comes back */

@@ -10,7 +10,7 @@
  *            announced it: it would send back what comes from the origin until it hears that the guest's QEMU is there.
  *   away     Placed or armed here, with its home elsewhere: what it sends goes through its home, and this host stands in for
  *            its gateway and for the neighbours that it left behind.
- *   relayed  Another host owns it, and I am its home, or the host that it just left: its addresses lead into the owner's tunnel,
+ *   relayed  Another host owns it, and I am its home, or the host that it just left (it may be at home since, and not everybody knows): its addresses lead into the owner's tunnel,
  *            and this host stands in for it on its home's bridge.
  *   sent to  It runs elsewhere, and guests here may talk with it. What goes to it goes to its home; and straight to its owner once
  *            enough answers came straight from there, as long as that tunnel is up. (The patent's peer: it counts the answers.)
@@ -32,12 +32,13 @@
 
 /* ---- each guest ---- */
 
-/* The host that it came from relays what still arrives there, until the guest came home: then nobody has a reason to send there. */
+/* The host that it came from relays what still arrives there, until the guest came home and all have heard of it: then nobody has a reason to send there. */
 static const char *
-origin_of (const VrRecord *record)
+origin_of (const VrFacts *facts, const VrRecord *record)
 {
   gboolean relays = record->state == VR_STATE_MOVED
-                    || (record->state == VR_STATE_RUNNING && !g_str_equal (record->owner, record->home));
+                    || (record->state == VR_STATE_RUNNING
+                        && (!g_str_equal (record->owner, record->home) || g_hash_table_contains (facts->lingering, record->uuid)));
 
   return relays && record->origin != NULL && !g_str_equal (record->origin, record->owner) ? record->origin : NULL;
 }
@@ -69,7 +70,7 @@ make_case (const VrDraft *draft, const VrGuest *guest, VrCase *c)
   c->home = c->record->home;
   c->here = g_hash_table_lookup (draft->facts->here, c->record->uuid);
   if (guest->custody != NULL)
-    c->origin = origin_of (guest->custody);
+    c->origin = origin_of (draft->facts, guest->custody);
   intent = vr_book_intent_of (draft->facts->book, c->record->uuid, draft->facts->self); /* my own says more of what comes here */
   if (intent == NULL || c->here == NULL)
     intent = guest->intent;

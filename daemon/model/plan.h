@@ -41,6 +41,7 @@ typedef struct {
   GHashTable   *here;    /* uuid -> VrHere */
   GHashTable   *tunnels; /* set of the names of peers whose tunnel is up */
   GHashTable   *macs;    /* name of a bridge or tap -> its MAC, of those that exist */
+  GHashTable   *lingering; /* set of uuids: guests that came home so lately that a peer may not have heard of it (linger.h) */
   guint         queue_max; /* packets that a tap's queue may hold at most; 0: queues are left alone */
   GHashTable   *asked;   /* set of "BRIDGE ADDRESS": guests away from home asked for a neighbour there */
   /* the direct path */

@@ -30,6 +30,7 @@ vr_relay_facts_new (VrRelay *self)
   facts->macs = vr_kernel_macs (self->kernel);
   facts->asked = g_hash_table_ref (self->asked);
   vr_relay_path_fill (self, facts);
+  vr_relay_linger_fill (self, facts);
   facts->queue_max = (guint) (self->config->queue_memory_mib * G_GUINT64_CONSTANT (1048576) / VR_QUEUE_PACKET_BYTES);
   g_hash_table_iter_init (&iter, self->locals);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &local))
@@ -50,6 +51,7 @@ vr_relay_facts_free (VrFacts *facts)
   g_hash_table_unref (facts->waited);
   g_hash_table_unref (facts->held);
   g_hash_table_unref (facts->changed);
+  g_hash_table_unref (facts->lingering);
   g_free (facts);
 }
 

@@ -105,6 +105,7 @@ static void
 on_log_trouble (VrLog *log, const char *what, gpointer data)
 {
   vr_relay_trouble (data, "migration log", *what != '\0' ? what : NULL);
+  vr_relay_linger_log (data, *what != '\0');
 }
 
 void

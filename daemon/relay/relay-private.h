@@ -5,6 +5,7 @@
 #include "daemon/kernel/asking.h"
 #include "daemon/ledger/shelf.h"
 #include "daemon/model/custody.h"
+#include "daemon/model/linger.h"
 #include "daemon/path/change.h"
 #include "relay.h"
 #include "daemon/switchover/switchover.h"
@@ -61,6 +62,8 @@ struct _VrRelay {
   VrChange       *change;    /* a change of paths that is under way, or NULL */
   guint           path_look, path_wait; /* sources: look again; something was waited for */
   gboolean        path_known; /* looked once */
+  VrLinger        linger;    /* guests that came home: linger.c's */
+  guint           linger_wait; /* source: the next one's time is over */
   GHashTable     *rates;     /* tap -> packets that it gets: rates.c's */
   guint           rate_wait; /* source: a rate is measured again */
   GHashTable     *up;        /* set of the peers whose tunnel was up when last told */
@@ -129,6 +132,13 @@ void vr_relay_path_look (VrRelay *self); /* reads the counters */
 void vr_relay_path_fill (VrRelay *self, VrFacts *facts);
 void vr_relay_path_watch (VrRelay *self); /* after a new plan */
 void vr_relay_path_stop (VrRelay *self);
+
+/* linger.c: guests that came home, and of which not everybody may have heard */
+void vr_relay_linger_init (VrRelay *self);
+void vr_relay_linger_log (VrRelay *self, gboolean away); /* the log is away, or back; said again: nothing changes */
+void vr_relay_linger_fill (VrRelay *self, VrFacts *facts);
+void vr_relay_linger_watch (VrRelay *self); /* after a new plan */
+void vr_relay_linger_stop (VrRelay *self);
 
 /* rates.c: how much comes to guests here */
 void vr_relay_rates_stop (VrRelay *self);

@@ -155,6 +155,7 @@ vr_relay_reconcile (VrRelay *self)
   log_changes (changes);
   watch_for_asking (self);
   vr_relay_path_watch (self);
+  vr_relay_linger_watch (self);
   vr_relay_ledger_look (self);
   vr_relay_change_next (self);
   g_hash_table_iter_init (&iter, self->locals);
@@ -339,6 +340,7 @@ vr_relay_new (const VrConfig *config, VrKernel *kernel, VrLog *log, VrTunnels *t
   self->virt = g_object_ref (virt);
   self->hooks = g_object_ref (hooks);
   self->asking = vr_asking_new ();
+  vr_relay_linger_init (self);
   vr_book_set_trust (self->book, &config->trust);
   vr_book_add_host (self->book, config->host, NULL); /* what this host has, others do not get */
   vr_book_hold (self->book);
@@ -366,6 +368,7 @@ vr_relay_stop (VrRelay *self)
   g_clear_handle_id (&self->tick, g_source_remove);
   g_clear_handle_id (&self->retry, g_source_remove);
   vr_relay_path_stop (self);
+  vr_relay_linger_stop (self);
   vr_relay_rates_stop (self);
   vr_relay_ledger_stop (self);
   vr_relay_change_stop (self);

@@ -8,6 +8,7 @@
  *     layers          and the routes alone, as well as the filter alone, see to that
  *     wrong-host      a host sends a guest's packet to nobody but the owner or home that its book names
  *     inbound-first   once the origin gave a guest away to a target that announced it, what it relays gets to the QEMU at the target, if the tunnel is up
+ *     homecoming      as long as not all know that it came home, what its origin relays is delivered there, if the tunnel is up
  *     (one-owner, given-by-owner, says-it-once and refused are checked as records are written and read: sim-daemon.c)
  *     attracted       where a host lies, to which no guest was ever given, nobody believes that one's addresses are there (sim-liar.c)
  *   When all news has arrived, in the middle of a migration or not:
@@ -196,6 +197,28 @@ check_inbound_first (Sim *sim, guint i)
     fail_packet (sim, "inbound-first", sim->hosts[at].name, &sim->net.guests[i].address, &fate, "the target's QEMU must get it");
 }
 
+/* It came home, and not everybody heard of it: what the host that it came from sends on must arrive. */
+static void
+check_homecoming (Sim *sim, guint i)
+{
+  guint           home = sim->net.guests[i].home;
+  const VrRecord *custody = sim_custody (sim, home, i);
+  int             from;
+  SimFate         fate;
+
+  if (sim->hosts[home].down || !sim_lingers (sim, home, i) || !is_planned_here (sim, home, i) || sim->hosts[home].events.length > 0)
+    return;
+  from = sim_host_number (custody->origin);
+  if (sim->hosts[from].down || !sim->net.up[from][home] || !sim->net.up[home][from])
+    return;
+  custody = sim_custody (sim, (guint) from, i);
+  if (custody == NULL || !g_str_equal (custody->owner, sim->hosts[home].name) || g_strcmp0 (custody->origin, sim->hosts[from].name) != 0)
+    return; /* it has other news */
+  fate = sim_send_from_host (&sim->net, (guint) from, &sim->net.guests[i].address, sim->bug != NULL ? sim->bug->layers : SIM_ALL);
+  if (fate.end != SIM_DELIVERED || fate.path[fate.n_path - 1] != (int) home)
+    fail_packet (sim, "homecoming", sim->hosts[from].name, &sim->net.guests[i].address, &fate, "its home must get it");
+}
+
 void
 sim_check_always (Sim *sim)
 {
@@ -214,7 +237,10 @@ sim_check_always (Sim *sim)
                                                                                            : &sim->net.outside[v6]);
     }
   for (guint i = 0; i < sim->net.n_guests && sim->failure == NULL; i++)
-    check_inbound_first (sim, i);
+    {
+      check_inbound_first (sim, i);
+      check_homecoming (sim, i);
+    }
 }
 
 /* ---- when all news has arrived ---- */

@@ -9,12 +9,6 @@
 
 /* ---- small things ---- */
 
-static int
-number_of (const char *name)
-{
-  return name != NULL ? atoi (name + 1) - 1 : -1;
-}
-
 char *
 sim_token_text (guint64 token)
 {
@@ -40,9 +34,8 @@ sim_unheard (const Sim *sim, guint host, guint i)
   return n;
 }
 
-/* Is there news of the guest that the host could not know of? */
-static gboolean
-is_behind (const Sim *sim, guint host, guint guest)
+gboolean
+sim_is_behind (const Sim *sim, guint host, guint guest)
 {
   for (guint k = 0; k < sim->net.n_hosts; k++)
     for (GList *l = sim->hosts[host].inbox[k].head; l != NULL; l = l->next)
@@ -61,7 +54,7 @@ is_forgiven (const Sim *sim, guint host, guint guest, const VrRecord *record)
   gboolean claims = record->state == VR_STATE_RUNNING || record->state == VR_STATE_RETURNED;
   gboolean here = sim->net.guests[guest].runs == (int) host || sim_unheard (sim, host, guest) > 0; /* as far as it could know */
 
-  return (record->state == VR_STATE_MOVED || (claims && here)) && is_behind (sim, host, guest);
+  return (record->state == VR_STATE_MOVED || (claims && here)) && sim_is_behind (sim, host, guest);
 }
 
 /* What no record may do, whatever its reader thinks of it. */
@@ -128,7 +121,7 @@ next_token (Sim *sim, guint guest, const VrRecord *custody)
 {
   SimGuest *is = &sim->guests[guest];
 
-  if (is->stamp.token != 0 && !is->shown && is->stamp.epoch == custody->epoch && is->stamp.owner == number_of (custody->owner))
+  if (is->stamp.token != 0 && !is->shown && is->stamp.epoch == custody->epoch && is->stamp.owner == sim_host_number (custody->owner))
     return is->stamp.token;
   memmove (&is->spent[1], &is->spent[0], sizeof is->spent - sizeof is->spent[0]);
   is->spent[0] = is->stamp.token;
@@ -145,7 +138,7 @@ stamp (Sim *sim, guint host, guint guest)
 {
   const VrRecord *custody = sim_custody (sim, host, guest);
 
-  if (sim->hosts[host].locals[guest].presence != VR_PRESENCE_RUNNING || custody == NULL || number_of (custody->owner) != (int) host
+  if (sim->hosts[host].locals[guest].presence != VR_PRESENCE_RUNNING || custody == NULL || sim_host_number (custody->owner) != (int) host
       || (!sim->guests[guest].odd && sim_chance (sim, 20)))
     return;
   if (sim->guests[guest].phase == SIM_MOVE_NONE && sim->guests[guest].at == (int) host)
@@ -153,7 +146,7 @@ stamp (Sim *sim, guint host, guint guest)
       sim->guests[guest].stamp.token = next_token (sim, guest, custody);
       sim->hosts[host].locals[guest].token = sim->guests[guest].stamp.token;
     }
-  sim->guests[guest].stamp.home = number_of (custody->home);
+  sim->guests[guest].stamp.home = sim_host_number (custody->home);
   sim->guests[guest].stamp.owner = (int) host;
   sim->guests[guest].stamp.epoch = custody->epoch;
 }

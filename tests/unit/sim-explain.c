@@ -7,15 +7,6 @@
 
 #include "daemon/model/explain.h"
 
-static int
-number_of (const Sim *sim, const char *name)
-{
-  for (guint i = 0; i < sim->net.n_hosts; i++)
-    if (g_str_equal (sim->hosts[i].name, name))
-      return (int) i;
-  return -1;
-}
-
 /* Every tunnel on the way is up, at both ends. */
 static gboolean
 is_open (const Sim *sim, const VrWay *way)
@@ -23,7 +14,7 @@ is_open (const Sim *sim, const VrWay *way)
   for (guint i = 0; i < way->hops->len; i++)
     {
       const VrHop *hop = way->hops->pdata[i];
-      int          here = number_of (sim, hop->host), there = hop->next != NULL ? number_of (sim, hop->next) : -1;
+      int          here = sim_host_number (hop->host), there = hop->next != NULL ? sim_host_number (hop->next) : -1;
 
       if (there >= 0 && (!sim->net.up[here][there] || !sim->net.up[there][here]))
         return FALSE;

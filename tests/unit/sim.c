@@ -8,6 +8,12 @@
 
 /* ---- small things ---- */
 
+int
+sim_host_number (const char *name)
+{
+  return name != NULL ? atoi (name + 1) - 1 : -1;
+}
+
 void
 sim_trace (Sim *sim, const char *format, ...)
 {
@@ -210,6 +216,30 @@ sim_plant (const SimBug *bug, VrPlan *plan, const char *self)
     bug->plan (plan, self);
 }
 
+/* In three of four histories the origin relays until all have heard that the guest came home; in the fourth it was in a hurry. */
+gboolean
+sim_lingers (const Sim *sim, guint host, guint guest)
+{
+  const VrRecord *custody = sim_custody (sim, host, guest);
+
+  if (sim->seed % 4 == 0 || custody == NULL || !vr_linger_concerns (custody))
+    return FALSE;
+  for (guint i = 0; i < sim->net.n_hosts; i++)
+    if (sim_is_behind (sim, i, guest))
+      return TRUE;
+  return FALSE;
+}
+
+static guint
+lingering (const Sim *sim, guint host)
+{
+  guint set = 0;
+
+  for (guint k = 0; k < sim->net.n_guests; k++)
+    set |= (guint) sim_lingers (sim, host, k) << k;
+  return set;
+}
+
 void
 sim_with_facts (Sim *sim, guint i, SimUseFacts use, gpointer data)
 {
@@ -218,10 +248,11 @@ sim_with_facts (Sim *sim, guint i, SimUseFacts use, gpointer data)
   g_autoptr (GHashTable) tunnels = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GHashTable) macs = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GHashTable) waited = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr (GHashTable) late = g_hash_table_new (g_str_hash, g_str_equal);
   g_autofree char       *mac = g_strdup_printf ("02:00:00:00:0%u:01", i + 1);
   VrFacts facts = { .self = host->name, .bridge = "br0", .book = host->book, .here = here, .tunnels = tunnels, .macs = macs,
                     .asked = sim->net.asked[i], .direct = sim->direct, .threshold = SIM_THRESHOLD, .answers = sim->net.answers[i],
-                    .sought = sim->net.sought[i], .waited = waited,
+                    .sought = sim->net.sought[i], .waited = waited, .lingering = late,
                     .ordered = sim->ordered, .held = host->held, .changed = host->changed };
 
   g_hash_table_replace (macs, (gpointer) "br0", mac);
@@ -232,6 +263,8 @@ sim_with_facts (Sim *sim, guint i, SimUseFacts use, gpointer data)
     {
       const VrRecord *custody = sim_custody (sim, i, k);
 
+      if ((host->lingering & 1U << k) && !(sim->bug != NULL && sim->bug->hurried))
+        g_hash_table_add (late, sim->guests[k].uuid);
       if (custody != NULL && custody->time_us == host->confirmed[k])
         g_hash_table_add (waited, g_strdup_printf (VR_LINK_PREFIX "%s %s", custody->owner, sim->net.guests[k].address.text));
     }
@@ -265,9 +298,12 @@ plan_host (Sim *sim, guint i, const VrFacts *facts, gpointer data)
 void
 sim_refresh (gpointer data, guint i)
 {
-  Sim           *sim = data;
-  const SimHost *host = &sim->hosts[i];
+  Sim     *sim = data;
+  SimHost *host = &sim->hosts[i];
+  guint    late = host->down ? host->lingering : lingering (sim, i);
 
+  host->dirty = host->dirty || late != host->lingering;
+  host->lingering = late;
   if (host->dirty && !(host->down && host->plan != NULL))
     sim_with_facts (sim, i, plan_host, NULL);
 }

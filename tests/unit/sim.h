@@ -7,6 +7,7 @@
 #pragma once
 
 #include "daemon/model/custody.h"
+#include "daemon/model/linger.h"
 #include "sim-forward.h"
 
 #define SIM_THRESHOLD 3 /* answers */
@@ -80,6 +81,7 @@ typedef struct {
   guint64    seq;
   SimLocal   locals[SIM_GUESTS];
   GHashTable *held, *changed;  /* VrFacts's */
+  guint      lingering;        /* bit I: guest I, when the plan was made */
   gint64     confirmed[SIM_GUESTS]; /* time_us of the record that was true, with the tunnel up, for longer than confirm-after */
 } SimHost;
 
@@ -95,6 +97,7 @@ struct _SimBug {
   SimLayers   layers;  /* what is missing everywhere */
   gboolean    liar;    /* one host lies (sim_set_liar()) … */
   gboolean    believed, anywhere; /* … and may take over what it was not given; and anybody may start what stopped */
+  gboolean    hurried; /* whoever came home is no longer relayed there, whether all have heard of it or not */
   gboolean    unproven; /* … and what it announces needs no proof */
 };
 
@@ -121,6 +124,7 @@ Sim       *sim_new (guint64 seed, const SimBug *bug);
 void       sim_free (Sim *sim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Sim, sim_free)
 
+int        sim_host_number (const char *name); /* NULL: -1 */
 void       sim_trace (Sim *sim, const char *format, ...) G_GNUC_PRINTF (2, 3);
 void       sim_fail (Sim *sim, const char *property, const char *format, ...) G_GNUC_PRINTF (3, 4);
 gboolean   sim_chance (Sim *sim, guint percent);
@@ -129,7 +133,10 @@ guint      sim_below (Sim *sim, guint n);
 const VrRecord *sim_custody (const Sim *sim, guint host, guint guest); /* what the host's book says, if the guest is not stopped; or NULL */
 gboolean   sim_reaches (const Sim *sim, guint a, guint b); /* a tunnel joins their networks */
 
+gboolean   sim_is_behind (const Sim *sim, guint host, guint guest); /* is there news of the guest that the host could not know of? */
+
 /* sim.c: the hosts, and their plans */
+gboolean   sim_lingers (const Sim *sim, guint host, guint guest); /* as that host's daemon sees it */
 void       sim_tell_of_host (const Sim *sim, VrBook *book, guint host);      /* puts its record in there */
 typedef void (*SimUseFacts) (Sim *sim, guint host, const VrFacts *facts, gpointer data);
 void       sim_with_facts (Sim *sim, guint host, SimUseFacts use, gpointer data); /* what the daemon's plan is made of now */

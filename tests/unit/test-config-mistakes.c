@@ -219,6 +219,7 @@ static const Mistake mistakes[] = {
   { "trust-no-host", LEAST "[trust]\nnetworks = 10.9.1.0/24\n", "test.conf: [trust] networks: \"10.9.1.0/24\" does not begin with a host's name: write it like h1:10.9.1.0/24" },
   { "trust-take-over", LEAST "[trust]\ntake-over = h/3\n", "test.conf: [trust] take-over: \"h/3\" is not a host's name" },
   { "lossless", LEAST "[migration]\nlossless = maybe\n", "test.conf: [migration] lossless: \"maybe\" is neither yes nor no" },
+  { "linger", LEAST "[migration]\nlinger = 0\n", "test.conf: [migration] linger: \"0\" is not a number of seconds from 1 to 3600" },
   { "copies-memory", LEAST "[migration]\ncopies-memory = 0\n",
     "test.conf: [migration] copies-memory: \"0\" is not a number of MiB from 1 to 4096" },
   { "listen", LEAST "[metrics]\nlisten = 9732\n",

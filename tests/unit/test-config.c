@@ -49,6 +49,7 @@ test_defaults (Files *files, gconstpointer data)
   g_assert_cmpuint (config->confirm_after_s, ==, 5);
   g_assert_true (config->ordered);
   g_assert_cmpuint (config->intent_timeout_s, ==, 10);
+  g_assert_cmpuint (config->linger_s, ==, 15);
   g_assert_null (config->metrics_listen);
   g_assert_true (config->lossless);
   g_assert_cmpuint (config->copies_memory_mib, ==, 8);
@@ -65,7 +66,7 @@ test_every_key (Files *files, gconstpointer data)
     "[tunnel]\nauth = certificate\ncertificate = {DIR}/cert.pem\nkey = {DIR}/key.pem\nca = {DIR}/ca.pem\n"
     "vici-socket = /run/other.vici\nproposals = aes256gcm16-prfsha256-x25519 default\nesp-proposals = aes128gcm16-x25519\n"
     "dpd-delay = 1\ntakeover-delay = 3600\nmtu = 8900\n[path]\ndirect = existing\nthreshold = 1\n"
-    "confirm-after = 60\nordered = no\n[migration]\nintent-timeout = 77\nqueue-memory = 4096\nlossless = no\n"
+    "confirm-after = 60\nordered = no\n[migration]\nintent-timeout = 77\nlinger = 120\nqueue-memory = 4096\nlossless = no\n"
     "copies-memory = 1\nkept-memory = 7\n[metrics]\nlisten = [::1]:9732\n");
   g_assert_cmpstr (config->metrics_listen, ==, "[::1]:9732");
   g_assert_cmpuint (config->queue_memory_mib, ==, 4096);
@@ -96,6 +97,7 @@ test_every_key (Files *files, gconstpointer data)
   g_assert_cmpuint (config->confirm_after_s, ==, 60);
   g_assert_false (config->ordered);
   g_assert_cmpuint (config->intent_timeout_s, ==, 77);
+  g_assert_cmpuint (config->linger_s, ==, 120);
 }
 
 static void

@@ -418,6 +418,7 @@ static const SimBug bugs[] = {
   { .name = "no-relay", .property = "reach", .plan = no_relay },
   { .name = "relay-elsewhere", .property = "wrong-host", .plan = relay_elsewhere },
   { .name = "not-armed", .property = "inbound-first", .plan = not_armed },
+  { .name = "hurried-home", .property = "homecoming", .hurried = TRUE },
   { .name = "armed-for-all", .property = "reach", .plan = armed_for_all },
   { .name = "armed-forwards", .property = "inbound-first", .plan = armed_forwards },
   { .name = "not-away", .property = "reach", .plan = not_away },

@@ -316,6 +316,33 @@ test_home_again_leaves_nothing (void)
   expect_line (h1, "element bridge old-gateway { 02:00:00:00:03:01 : 02:00:00:00:01:01 }");
 }
 
+/* h2 sent to h3, and may not have heard that d is at home: what it still sends there is relayed, from anybody, and both keep their tunnel. */
+static void
+test_home_again_and_not_all_know (void)
+{
+  g_autoptr (World) world = coming_home ();
+  g_autoptr (VrPlan) h1 = NULL, h2 = NULL, h3 = NULL;
+
+  world_settle (world, "h3", VR_PRESENCE_HANDED_OVER, FALSE);
+  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
+  g_hash_table_add (world->lingering, (gpointer) D);
+  h2 = world_plan (world, "h2");
+  expect_none (h2, "10.9.1.100/32"); /* it has: as its home's network */
+  h3 = world_plan (world, "h3");
+  expect_line (h3, "route 10.9.1.100/32 dev vr-h1 table 30321 metric 10");
+  expect_line (h3, "element inet relay4 { 10.9.1.100 }");
+  expect_line (h3, "element inet peer-owned4 { \"vr-h1\" . 10.9.1.100 }");
+  expect_line (h3, "tunnel h1 dev vr-h1 initiate"); /* the origin has a reason, the home has none of its own */
+  expect_none (h3, "proxy");
+  world_here (world);
+  h1 = world_plan (world, "h1");
+  expect_line (h1, "route 10.9.1.100/32 dev br0 table 30321 metric 10 src 10.9.1.1");
+  expect_line (h1, "element inet peer-homed4 { \"vr-h3\" . 10.9.1.100 }");
+  expect_line (h1, "element inet peer-homed6 { \"vr-h3\" . fd00:9:1::100 }");
+  expect_line (h1, "tunnel h3 dev vr-h3 follow");
+  expect_none (h1, "proxy");
+}
+
 static void
 test_stopped_leaves_nothing (void)
 {
@@ -421,6 +448,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/home-armed-by-its-own-word", test_home_armed_by_its_own_word);
   g_test_add_func ("/plan/not-armed-without-need", test_not_armed_without_need);
   g_test_add_func ("/plan/home-again-leaves-nothing", test_home_again_leaves_nothing);
+  g_test_add_func ("/plan/home-again-and-not-all-know", test_home_again_and_not_all_know);
   g_test_add_func ("/plan/stopped-leaves-nothing", test_stopped_leaves_nothing);
   g_test_add_func ("/plan/abort-after-stop-leads-back", test_abort_after_stop_leads_back);
   g_test_add_func ("/plan/mine-and-gone-is-unreachable", test_mine_and_gone_is_unreachable);

@@ -21,7 +21,7 @@ typedef struct {
   GHashTable *tunnels;
   GHashTable *macs;
   GHashTable *asked;
-  GHashTable *answers, *sought, *waited, *held, *changed;
+  GHashTable *answers, *sought, *waited, *held, *changed, *lingering;
   VrDirect    direct;
   gboolean    ordered;
   const char *token;   /* in d's XML; NULL: none */
@@ -64,6 +64,7 @@ world_new (void)
   world->waited = g_hash_table_new (g_str_hash, g_str_equal);
   world->held = g_hash_table_new (g_str_hash, g_str_equal);
   world->changed = g_hash_table_new (g_str_hash, g_str_equal);
+  world->lingering = g_hash_table_new (g_str_hash, g_str_equal);
   world->direct = VR_DIRECT_BUILD;
   world_host (world, 1, "h2");
   world_host (world, 2, "h1");
@@ -84,6 +85,7 @@ world_free (World *world)
   g_hash_table_unref (world->waited);
   g_hash_table_unref (world->held);
   g_hash_table_unref (world->changed);
+  g_hash_table_unref (world->lingering);
   g_free (world);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (World, world_free)
@@ -135,7 +137,7 @@ world_facts (World *world, const char *self)
   mac[13] = self[1];
   g_hash_table_replace (world->macs, (gpointer) "br0", mac);
   return (VrFacts) { .self = self, .bridge = "br0", .book = world->book, .here = world->here, .tunnels = world->tunnels,
-                     .macs = world->macs, .asked = world->asked, .direct = world->direct, .threshold = 10,
+                     .macs = world->macs, .asked = world->asked, .lingering = world->lingering, .direct = world->direct, .threshold = 10,
                      .queue_max = 20000, .answers = world->answers, .sought = world->sought, .waited = world->waited,
                      .ordered = world->ordered, .held = world->held, .changed = world->changed };
 }

@@ -3,7 +3,7 @@
 
 # relay_config hN: /etc/virt-relay.conf as the host's administrator would write it. The only place of the lab that knows its keys.
 # LAB_REACH_hN holds the hosts whose guest networks hN reaches through virt-relay's tunnels, LAB_DIRECT_hN its [path] direct, LAB_BRIDGE_hN
-# and LAB_NETWORKS_hN its bridge and guest networks, LAB_UNDERLAY_hN its underlay. LAB_LOSSLESS: [migration] lossless, of all. LAB_LOG: [log]
+# and LAB_NETWORKS_hN its bridge and guest networks, LAB_UNDERLAY_hN its underlay. LAB_LOSSLESS, LAB_LINGER: [migration] lossless and linger, of all. LAB_LOG: [log]
 # engine, of all: file, etcd (etcd.sh).
 relay_config() {
   local h=$1 n=${1#h} reach=LAB_REACH_$1 direct=LAB_DIRECT_$1 bridge=LAB_BRIDGE_$1 networks=LAB_NETWORKS_$1 underlay=LAB_UNDERLAY_$1 root
@@ -30,6 +30,7 @@ direct = ${!direct:-build}
 
 [migration]
 lossless = ${LAB_LOSSLESS:-yes}
+linger = ${LAB_LINGER:-2}
 X
 }
 LAB_REACH_h1=h2 LAB_REACH_h2=h1
