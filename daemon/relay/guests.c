@@ -180,7 +180,10 @@ vr_relay_settle (VrRelay *self, VrLocal *local)
   vr_relay_know_tokens (self, local);
   record = vr_custody_next (me, self->book, local->uuid, local->presence, local->sighting, local->waited);
   if (record != NULL && record->state == VR_STATE_LEAVING)
-    vr_relay_say_unproven (self, record);
+    {
+      vr_relay_say_unproven (self, record);
+      vr_relay_rates_fill (self, record);
+    }
   if (record != NULL)
     vr_relay_write (self, record);
   vr_relay_doubt (self, local);

@@ -112,7 +112,10 @@ on_again (gpointer data)
         g_ptr_array_add (records, vr_record_derive (guest->custody, VR_STATE_LEAVING, self->config->host->name));
     }
   for (guint i = 0; i < records->len; i++)
-    vr_relay_write (self, records->pdata[i]);
+    {
+      vr_relay_rates_fill (self, records->pdata[i]);
+      vr_relay_write (self, records->pdata[i]);
+    }
   return G_SOURCE_REMOVE;
 }
 

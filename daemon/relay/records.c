@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Records, between the log and the book. An own one enters the book at once and the log when it can take it; one of another host
- * comes from the log, and is entered, waits for what it follows, or is refused.
- */
+/* Own records: they enter the book at once, and the log when it can take them. */
 #include "relay-private.h"
 
 #include "daemon/logging.h"
@@ -16,8 +13,8 @@ on_appended (GObject *source, GAsyncResult *result, gpointer data)
     g_warning ("migration log: a record was not written: %s", error->message);
 }
 
-static void
-say_record (const VrRecord *record)
+void
+vr_relay_say_record (const VrRecord *record)
 {
   vr_log (G_LOG_LEVEL_MESSAGE, &(VrLogFields) { .record = record },
           "guest %s: %s, epoch %" G_GUINT64_FORMAT ", owner %s%s%s%s%s", record->name, vr_state_to_string (record->state),
@@ -25,9 +22,8 @@ say_record (const VrRecord *record)
           record->target != NULL ? ", target " : "", record->target != NULL ? record->target : "");
 }
 
-/* Into the book; whoever listens is told if the guest belongs to another host now. */
-static gboolean
-enter (VrRelay *self, VrRecord *record, GError **error)
+gboolean
+vr_relay_enter (VrRelay *self, VrRecord *record, GError **error)
 {
   const VrGuest   *guest = vr_book_guest (self->book, record->uuid);
   g_autofree char *before = guest != NULL && guest->custody != NULL ? g_strdup (guest->custody->owner) : NULL;
@@ -46,66 +42,12 @@ vr_relay_write (VrRelay *self, VrRecord *record)
   g_autoptr (GError) error = NULL;
 
   record->time_us = g_get_real_time ();
-  if (record->state == VR_STATE_LEAVING)
-    vr_relay_rates_fill (self, record);
   vr_log_append_async (self->log, record, NULL, on_appended, NULL);
-  say_record (record);
-  if (!enter (self, record, &error) && g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
+  vr_relay_say_record (record);
+  if (!vr_relay_enter (self, record, &error) && g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
     vr_relay_refuse (self, record, error->message);
   vr_record_unref (record);
   vr_relay_reconcile_soon (self);
-}
-
-static void
-on_log_guest (VrLog *log, VrRecord *record, gpointer data)
-{
-  VrRelay *self = data;
-  VrLocal *local;
-  g_autoptr (GError) error = NULL;
-
-  vr_relay_ledger_record (self, record);
-  if (!enter (self, record, &error) && error == NULL)
-    {
-      local = g_hash_table_lookup (self->locals, record->uuid);
-      if (local != NULL) /* an intent that is not proven changes nothing, and is looked into all the same */
-        vr_relay_doubt (self, local);
-      return;
-    }
-  if (g_error_matches (error, VR_RECORD_ERROR, VR_RECORD_ERROR_REFUSED))
-    {
-      vr_relay_refuse (self, record, error->message);
-      return;
-    }
-  if (error != NULL)
-    g_info ("waits: %s", error->message); /* it may be what this host has to answer */
-  else if (self->log_ready && !g_str_equal (record->writer, self->config->host->name))
-    say_record (record);
-  local = g_hash_table_lookup (self->locals, record->uuid);
-  if (local != NULL)
-    vr_relay_settle (self, local);
-  else
-    vr_relay_settle_unseen (self, record->uuid);
-  vr_relay_reconcile_soon (self);
-}
-
-static void
-on_log_host (VrLog *log, VrHost *host, gpointer data)
-{
-  VrRelay *self = data;
-  g_autoptr (GError) error = NULL;
-
-  /* of itself, this host knows better than its own older record */
-  if (!g_str_equal (host->name, self->config->host->name) && vr_book_add_host (self->book, host, &error))
-    vr_relay_reconcile_soon (self);
-  if (error != NULL)
-    g_info ("%s", error->message); /* the next look says so */
-}
-
-static void
-on_log_trouble (VrLog *log, const char *what, gpointer data)
-{
-  vr_relay_trouble (data, "migration log", *what != '\0' ? what : NULL);
-  vr_relay_linger_log (data, *what != '\0');
 }
 
 void
@@ -134,25 +76,4 @@ vr_relay_write_host (VrRelay *self)
   vr_log_append_host_async (self->log, host, NULL, on_appended, NULL);
   vr_book_add_host (self->book, host, NULL);
   vr_host_unref (host);
-}
-
-static void
-on_log_ready (VrLog *log, gpointer data)
-{
-  VrRelay *self = data;
-
-  self->log_ready = TRUE;
-  vr_book_open (self->book);
-  vr_relay_write_host (self);
-  vr_relay_settle_all (self);
-  vr_relay_reconcile_soon (self);
-}
-
-void
-vr_relay_records_connect (VrRelay *self)
-{
-  g_signal_connect_object (self->log, "guest", G_CALLBACK (on_log_guest), self, 0);
-  g_signal_connect_object (self->log, "host", G_CALLBACK (on_log_host), self, 0);
-  g_signal_connect_object (self->log, "ready", G_CALLBACK (on_log_ready), self, 0);
-  g_signal_connect_object (self->log, "trouble", G_CALLBACK (on_log_trouble), self, 0);
 }

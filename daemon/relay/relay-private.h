@@ -74,6 +74,7 @@ struct _VrRelay {
   GHashTable     *troubles;  /* what it is about -> what to say */
   GHashTable     *refused, *said, *waits; /* refused.c's: for good, said at the last look, waited at the last look */
   VrPlan         *plan;      /* applied last */
+  void          (*reconcile) (VrRelay *self); /* relay.c sets it: for say.c, below all others */
   guint           idle, tick;
   guint           ticks;
   guint           retry;     /* a reconcile that failed is tried again */
@@ -83,20 +84,27 @@ struct _VrRelay {
   gboolean        flushed;    /* for good: nothing is planned any more */
 };
 
-/* relay.c */
+/* say.c: below all others */
 void vr_relay_reconcile_soon (VrRelay *self);
-void vr_relay_reconcile (VrRelay *self);
 void vr_relay_trouble (VrRelay *self, const char *about, const char *what); /* what NULL: over */
 void vr_relay_say_path (VrRelay *self, const VrPath *path); /* it became direct, or ceased to be */
 void vr_relay_say_ready (VrRelay *self);
 void vr_relay_say_changed (VrRelay *self); /* something that a view shows */
 void vr_relay_say_moved (VrRelay *self, const VrRecord *custody, const char *from); /* a guest, from that host */
 
-/* records.c: the log and the book */
-void vr_relay_records_connect (VrRelay *self);
-void vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
+/* reconcile.c */
+void vr_relay_reconcile (VrRelay *self);
+
+/* records.c: own records */
+void     vr_relay_write (VrRelay *self, VrRecord *record /* taken */);
 /* This host's own record: its configuration, and the MACs that its guests know as their gateway's. Nothing while it says so already. Once the log is ready. */
-void vr_relay_write_host (VrRelay *self);
+void     vr_relay_write_host (VrRelay *self);
+/* Any record into the book, as vr_book_add_record(); whoever listens is told if the guest belongs to another host now. */
+gboolean vr_relay_enter (VrRelay *self, VrRecord *record, GError **error);
+void     vr_relay_say_record (const VrRecord *record); /* in the journal */
+
+/* news.c: what comes from the log */
+void vr_relay_news_connect (VrRelay *self);
 
 /* refused.c: records that the book does not believe */
 void vr_relay_refuse (VrRelay *self, VrRecord *record, const char *why); /* it can never be */

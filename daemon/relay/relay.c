@@ -20,167 +20,11 @@
 #include "daemon/names.h"
 
 #define TICK_S 5
-#define RETRY_S 2
 
 G_DEFINE_FINAL_TYPE (VrRelay, vr_relay, G_TYPE_OBJECT)
 
-enum { CHANGED, READY, FLUSHED, GUEST_MOVED, PATH_CHANGED, TUNNEL_CHANGED, TROUBLE, N_SIGNALS };
-static guint signals[N_SIGNALS];
-
-void
-vr_relay_say_changed (VrRelay *self)
-{
-  g_signal_emit (self, signals[CHANGED], 0);
-}
-
-void
-vr_relay_trouble (VrRelay *self, const char *about, const char *what)
-{
-  const char *before = g_hash_table_lookup (self->troubles, about);
-
-  if (g_strcmp0 (before, what) == 0)
-    return;
-  if (before != NULL)
-    g_signal_emit (self, signals[TROUBLE], 0, about, before, FALSE);
-  if (what == NULL)
-    {
-      vr_log (G_LOG_LEVEL_MESSAGE, &(VrLogFields) { .about = about }, "%s: over: %s", about, before);
-      g_hash_table_remove (self->troubles, about);
-    }
-  else
-    {
-      vr_log (G_LOG_LEVEL_WARNING, &(VrLogFields) { .about = about }, "%s: %s", about, what);
-      g_signal_emit (self, signals[TROUBLE], 0, about, what, TRUE);
-      g_hash_table_replace (self->troubles, g_strdup (about), g_strdup (what));
-    }
-  vr_relay_say_changed (self);
-}
-
-void
-vr_relay_say_moved (VrRelay *self, const VrRecord *custody, const char *from)
-{
-  g_signal_emit (self, signals[GUEST_MOVED], 0, custody, from);
-}
-
-void
-vr_relay_say_path (VrRelay *self, const VrPath *path)
-{
-  g_signal_emit (self, signals[PATH_CHANGED], 0, path);
-}
-
-/* ---- reconcile ---- */
-
-static void
-watch_for_asking (VrRelay *self)
-{
-  g_autoptr (GPtrArray) devs = g_ptr_array_new ();
-
-  /* where this host stands in for somebody's neighbours, it hears whom else the guest asks for */
-  for (guint i = 0; i < self->plan->neighbours->len; i++)
-    {
-      const VrNeighbour *neighbour = self->plan->neighbours->pdata[i];
-
-      if (neighbour->mac == NULL && !g_ptr_array_find_with_equal_func (devs, neighbour->dev, g_str_equal, NULL))
-        g_ptr_array_add (devs, neighbour->dev);
-    }
-  vr_asking_watch (self->asking, devs);
-  if (devs->len == 0)
-    g_hash_table_remove_all (self->asked);
-}
-
-static gboolean
-on_retry (gpointer data)
-{
-  VrRelay *self = data;
-
-  self->retry = 0;
-  vr_relay_reconcile (self);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-log_changes (GPtrArray *changes)
-{
-  for (guint i = 0; i < changes->len; i++)
-    g_info ("kernel: %s", (char *) changes->pdata[i]);
-}
-
-/* Ready: hooks are taken, and what can be known is known. A libvirtd that is away is no reason to keep others waiting. */
-void
-vr_relay_say_ready (VrRelay *self)
-{
-  if (self->is_ready || !self->log_ready || !(self->virt_known || self->virt_away))
-    return;
-  self->is_ready = TRUE;
-  g_signal_emit (self, signals[READY], 0);
-}
-
-void
-vr_relay_reconcile (VrRelay *self)
-{
-  g_autoptr (VrFacts) facts = NULL;
-  g_autoptr (GPtrArray) changes = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GError) error = NULL;
-  GHashTableIter iter;
-  gpointer       local;
-
-  g_clear_handle_id (&self->idle, g_source_remove);
-  if (self->flushed)
-    return;
-  /* Half of the log, or no word from libvirt yet: to take away what is not known of would cut traffic that is right. */
-  if (!self->log_ready || !self->virt_known)
-    {
-      vr_relay_say_ready (self); /* libvirt may have been found away before the log was read */
-      return;
-    }
-
-  if (!self->path_known) /* what was counted before this daemon started counts, and what was direct stays so */
-    {
-      vr_relay_change_known (self);
-      vr_relay_path_look (self);
-    }
-  facts = vr_relay_facts_new (self);
-  g_clear_pointer (&self->plan, vr_plan_free);
-  self->plan = vr_plan_make (facts);
-  vr_relay_change_check (self);
-  vr_tunnels_want (self->tunnels, self->plan->tunnels);
-  if (vr_kernel_apply (self->kernel, self->plan, changes, &error))
-    vr_relay_trouble (self, "kernel", NULL);
-  else
-    {
-      vr_relay_trouble (self, "kernel", error->message);
-      if (self->retry == 0)
-        self->retry = g_timeout_add_seconds (RETRY_S, on_retry, self);
-    }
-  log_changes (changes);
-  watch_for_asking (self);
-  vr_relay_path_watch (self);
-  vr_relay_linger_watch (self);
-  vr_relay_ledger_look (self);
-  vr_relay_change_next (self);
-  g_hash_table_iter_init (&iter, self->locals);
-  while (g_hash_table_iter_next (&iter, NULL, &local))
-    vr_relay_prepare_flip (self, local);
-  vr_relay_say_changed (self);
-  vr_relay_say_ready (self);
-}
-
-static gboolean
-on_idle (gpointer data)
-{
-  VrRelay *self = data;
-
-  self->idle = 0;
-  vr_relay_reconcile (self);
-  return G_SOURCE_REMOVE;
-}
-
-void
-vr_relay_reconcile_soon (VrRelay *self)
-{
-  if (self->idle == 0)
-    self->idle = g_idle_add_full (G_PRIORITY_DEFAULT, on_idle, self, NULL);
-}
+enum { FLUSHED, TUNNEL_CHANGED, N_SIGNALS };
+static guint signals[N_SIGNALS]; /* what say.c does not emit */
 
 /* ---- charon and the kernel ---- */
 
@@ -270,6 +114,7 @@ vr_relay_init (VrRelay *self)
   self->held = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->troubles = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->cancellable = g_cancellable_new ();
+  self->reconcile = vr_relay_reconcile;
   vr_relay_refused_init (self);
 }
 
@@ -316,16 +161,16 @@ vr_relay_class_init (VrRelayClass *class)
 {
   G_OBJECT_CLASS (class)->dispose = vr_relay_dispose;
   G_OBJECT_CLASS (class)->finalize = vr_relay_finalize;
-  signals[CHANGED] = g_signal_new ("changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
-  signals[GUEST_MOVED] = g_signal_new ("guest-moved", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_POINTER,
+  g_signal_new ("changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  g_signal_new ("guest-moved", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 2, G_TYPE_POINTER,
                                        G_TYPE_STRING);
-  signals[PATH_CHANGED] = g_signal_new ("path-changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
+  g_signal_new ("path-changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_POINTER);
   signals[TUNNEL_CHANGED] = g_signal_new ("tunnel-changed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3, G_TYPE_STRING,
                                           G_TYPE_BOOLEAN, G_TYPE_STRING);
-  signals[TROUBLE] = g_signal_new ("trouble", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3, G_TYPE_STRING, G_TYPE_STRING,
+  g_signal_new ("trouble", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 3, G_TYPE_STRING, G_TYPE_STRING,
                                    G_TYPE_BOOLEAN);
   signals[FLUSHED] = g_signal_new ("flushed", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
-  signals[READY] = g_signal_new ("ready", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  g_signal_new ("ready", VR_TYPE_RELAY, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 VrRelay *
@@ -353,7 +198,7 @@ vr_relay_start (VrRelay *self)
   g_signal_connect_object (self->tunnels, "changed", G_CALLBACK (on_tunnel_changed), self, 0);
   g_signal_connect_object (self->kernel, "changed", G_CALLBACK (on_kernel_changed), self, 0);
   g_signal_connect_object (self->asking, "asked", G_CALLBACK (on_asked), self, 0);
-  vr_relay_records_connect (self);
+  vr_relay_news_connect (self);
   vr_relay_events_connect (self);
   vr_relay_ledger_connect (self);
   self->tick = g_timeout_add_seconds (TICK_S, on_tick, self);
