@@ -204,7 +204,7 @@ static void
 add_timeline (GString *page, GVariant *migration)
 {
   gint64  bounds[N_BOUNDS], flip = vr_report_phase (migration, "flip"), stop, answer = vr_report_phase (migration, "answer");
-  guint64 n, lost = vr_item_number (migration, "lost");
+  guint64 n, lost = vr_item_number (migration, "lost"), waiting = vr_item_number (migration, "waiting");
 
   find_bounds (migration, bounds);
   stop = bounds[1];
@@ -227,6 +227,8 @@ add_timeline (GString *page, GVariant *migration)
     add_lane (page, bounds, "ok", "got by the guest", n, bounds[2], bounds[4]);
   if (counted (migration, "peer", "answers", &n))
     add_lane (page, bounds, "ok", "answered straight", n, answer != 0 ? answer : bounds[3], bounds[4]);
+  if (waiting > 0)
+    add_lane (page, bounds, "wait", "not read by it yet", waiting, bounds[2], bounds[4]);
   add_lane (page, bounds, lost > 0 ? "bad" : "ok", "lost", lost, stop, bounds[2]);
   g_string_append (page, "</div>");
 }

@@ -105,9 +105,11 @@ migration_variant (const VrMigration *m)
   add_text (&builder, "verdict", m->verdict);
   add_number (&builder, "lost", m->lost);
   add_number (&builder, "refused", m->refused);
+  add_number (&builder, "waiting", m->waiting);
   add_number (&builder, "duplicates", m->duplicates);
   g_variant_builder_add (&builder, "{sv}", "losses", losses_variant (m->losses));
   g_variant_builder_add (&builder, "{sv}", "refusals", losses_variant (m->refusals));
+  g_variant_builder_add (&builder, "{sv}", "waits", losses_variant (m->waits));
   g_variant_builder_add (&builder, "{sv}", "faults", vr_bus_texts_variant (m->faults));
   if (origin != NULL)
     {

@@ -9,7 +9,8 @@
  *   came = handed + relayed + expired + refused     expired: its hop limit ended here, as a marker's does (daemon/path/marker.c), which is no packet
  *                                                   to the guest; refused: by the filter, for a reason that it counts, or by something else
  *   handed <= frames - flooded                      lost by the bridge (frames also hold what was not routed here)
- *   frames = delivered + tap-dropped + waiting      at the target: still in the tap when all was counted
+ *   frames = delivered + tap-dropped + waiting      at the target, or at the origin after an abort: in the tap when all was counted, because the guest
+ *                                                   had not read it yet. That is not lost, nor is it known to be got: it is told apart
  *
  * At the origin, whatever waited in the tap when it went is `left`, and lost unless it was sent after the guest: left - resent, and
  * unsent. What QEMU took for a guest that it had stopped already no counter shows; the switchover finds it among its copies and re-sends it
@@ -115,13 +116,22 @@ add_host (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
   lose (m, part, nic, count_of (nic, VR_COUNT_TAP_DROPPED), "dropped by %s's tap: its queue was full", part->writer);
 }
 
+/* In the tap of the host that the guest runs on. */
+static void
+add_waiting (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic, guint64 packets)
+{
+  place (m->waits, &m->waiting, part, nic, packets, g_strdup_printf ("in %s's tap", part->writer));
+}
+
 static void
 add_origin (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
 {
-  guint64 given = count_of (nic, VR_COUNT_RESENT) + count_of (nic, VR_COUNT_PUSHED_BACK);
+  guint64 given = count_of (nic, VR_COUNT_RESENT) + count_of (nic, VR_COUNT_PUSHED_BACK), left = less (count_of (nic, VR_COUNT_LEFT), given);
 
-  if (part->partial == NULL)
-    lose (m, part, nic, less (count_of (nic, VR_COUNT_LEFT), given), "in %s's tap after QEMU stopped", part->writer);
+  if (m->returned)
+    add_waiting (m, part, nic, left);
+  else if (part->partial == NULL)
+    lose (m, part, nic, left, "in %s's tap after QEMU stopped", part->writer);
   lose (m, part, nic, less (count_of (nic, VR_COUNT_UNSENT), count_of (nic, VR_COUNT_TOO_LARGE)), "could not be sent after the guest by %s", part->writer);
   lose (m, part, nic, count_of (nic, VR_COUNT_TOO_LARGE), "in %s's tap and too large for the tunnel", part->writer);
   m->duplicates += count_of (nic, VR_COUNT_DUPLICATES);
@@ -133,7 +143,7 @@ add_target (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
   guint64 out = count_of (nic, VR_COUNT_DELIVERED) + count_of (nic, VR_COUNT_TAP_DROPPED);
 
   if (vr_ledger_knows (nic, VR_COUNT_FRAMES))
-    lose (m, part, nic, less (count_of (nic, VR_COUNT_FRAMES), out), "still in %s's tap", part->writer);
+    add_waiting (m, part, nic, less (count_of (nic, VR_COUNT_FRAMES), out));
 }
 
 /* ---- between the two ---- */
@@ -213,6 +223,11 @@ write_verdict (const VrMigration *m, const VrLedger *origin)
     g_string_append_printf (text, "%" G_GUINT64_FORMAT " lost: ", m->lost);
   if (m->complete)
     append_places (text, m->losses);
+  if (m->complete && m->waiting > 0)
+    {
+      g_string_append (text, "; not read by the guest yet: ");
+      append_places (text, m->waits);
+    }
   for (guint i = 0; i < m->parts->len; i++)
     {
       const VrLedger *part = m->parts->pdata[i];
@@ -249,6 +264,7 @@ vr_migration_new (GPtrArray *parts)
   m->parts = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_ledger_unref);
   m->losses = g_ptr_array_new_with_free_func (loss_free);
   m->refusals = g_ptr_array_new_with_free_func (loss_free);
+  m->waits = g_ptr_array_new_with_free_func (loss_free);
   m->faults = g_ptr_array_new_with_free_func (g_free);
   for (guint i = 0; i < parts->len; i++)
     g_ptr_array_add (m->parts, vr_ledger_ref (parts->pdata[i]));
@@ -287,6 +303,7 @@ vr_migration_free (VrMigration *m)
   g_ptr_array_unref (m->parts);
   g_ptr_array_unref (m->losses);
   g_ptr_array_unref (m->refusals);
+  g_ptr_array_unref (m->waits);
   g_ptr_array_unref (m->faults);
   g_free (m);
 }

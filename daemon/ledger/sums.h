@@ -22,6 +22,8 @@ typedef struct {
   guint64    lost;       /* their sum */
   GPtrArray *refusals;   /* of VrLoss, none of 0 packets: what a host got for the guest and did not send on, and why not */
   guint64    refused;    /* their sum */
+  GPtrArray *waits;      /* of VrLoss, none of 0 packets: what was in the target's tap when all was counted, and the guest may still read */
+  guint64    waiting;    /* their sum */
   guint64    duplicates; /* at worst */
   GPtrArray *faults;     /* of char*: sums that do not add up, with guest, NIC and difference */
   char      *verdict;    /* one line */

@@ -169,7 +169,7 @@ vr_open_part_is_counted (const VrOpenPart *open, gint64 now)
     return open->part->phases[VR_PHASE_DIRECT] != 0 || since > 2 * CLOSE_S * G_USEC_PER_SEC;
   if (open->role == VR_ROLE_ORIGIN && open->part->phases[VR_PHASE_RETURNED] == 0)
     return open->target_wrote || since > 2 * CLOSE_S * G_USEC_PER_SEC;
-  for (guint i = 0; open->role == VR_ROLE_TARGET && i < open->part->nics->len; i++)
+  for (guint i = 0; i < open->part->nics->len; i++) /* the guest may be slow to read what waits for it */
     if (vr_tally_waiting (open->part->nics->pdata[i]) > 0 && since < CLOSE_S * G_USEC_PER_SEC)
       return FALSE;
   return open->quiet >= 2 || since > CLOSE_S * G_USEC_PER_SEC;

@@ -5,8 +5,8 @@
  *   open     from the first sign of a migration that this host has to do with (an intent; at a peer: the guest moved). What the counters say then is
  *            taken off all later readings.
  *   looks    after each reconcile, each second, and ten times a second from the switchover until a second after it: the origin's tap is gone soon
- *   closed   the guest runs at its target (or is back), and for two looks nothing more came; or CLOSE_S after that, and then the part says how much
- *            still came. The part is written. The origin counts for the last time when it sees the target's part: if each chose a time of its own, a
+ *   closed   the guest runs at its target (or is back), for two looks nothing more came, and nothing waits in its tap; or CLOSE_S after that, and then the
+ *            part says how much still came, and waits. The part is written. The origin counts for the last time when it sees the target's part: if each chose a time of its own, a
  *            packet between the two would be one that was lost, or one that nobody sent. Called off before the guest stopped: forgotten, nothing moved.
  *
  * A daemon that is started anew counts from then on; if the guest has moved by then, its part says that it is not all. A part that is in the log stays.

@@ -82,7 +82,7 @@ on_refused (VrBusService *service, GDBusMethodInvocation *invocation, World *wor
 
 #define MIGRATION(NAME) \
   "{'uuid': <'d0000000-0000-4000-8000-00000000000d'>, 'name': <'" NAME "'>, 'epoch': <uint64 3>, 'origin': <'h1'>, 'target': <'h3'>, " \
-  "'complete': <true>, 'verdict': <'nothing lost; at most 2 duplicated'>, 'lost': <uint64 0>, 'way': <'queues'>, 'critical_ns': <uint64 84000>, " \
+  "'complete': <true>, 'verdict': <'nothing lost; at most 2 duplicated'>, 'lost': <uint64 0>, 'waiting': <uint64 7>, 'way': <'queues'>, 'critical_ns': <uint64 84000>, " \
   "'phases': <{'flip': int64 1700000000001500, 'stop': 1700000000000500, 'resumed': 1700000000250500}>, " \
   "'hosts': <[{'host': <'h1'>, 'role': <'origin'>, 'nics': <[{'mac': <'52:54:00:00:00:64'>, 'counts': <{'came': uint64 500, 'relayed': 400}>}]>}]>}"
 

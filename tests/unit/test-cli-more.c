@@ -53,6 +53,7 @@ test_migrations_page (World *world, gconstpointer data)
   g_assert_null (strstr (page, "<script"));
   g_assert_nonnull (strstr (page, "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;"));
   g_assert_nonnull (strstr (page, "nothing lost; at most 2 duplicated"));
+  g_assert_nonnull (strstr (page, "not read by it yet <span class=n>7<"));
   g_assert_null (strstr (page, "http")); /* it asks no network */
   g_unlink (file);
   g_rmdir (dir);

@@ -63,6 +63,23 @@ test_returned (void)
   expect_counted (quiet, TRUE);
 }
 
+/* The guest runs, and has not read all that waits in its tap: that is waited for, but not for ever. */
+static void
+test_slow_guest (void)
+{
+  for (guint i = 0; i < 2; i++)
+    for (guint seconds = 3; seconds <= 16; seconds += 13)
+      {
+        VrOpenPart  *open = open_part (i == 0 ? VR_ROLE_TARGET : VR_ROLE_ORIGIN, seconds, 5);
+        VrLedgerNic *nic = vr_ledger_nic (open->part, "52:54:00:12:34:56");
+
+        open->part->phases[VR_PHASE_RETURNED] = i;
+        vr_ledger_count (nic, VR_COUNT_FRAMES, 2000);
+        vr_ledger_count (nic, VR_COUNT_DELIVERED, 21);
+        expect_counted (open, seconds > 15);
+      }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -71,5 +88,6 @@ main (int argc, char **argv)
   g_test_add_func ("/ledger/part/origin-waits", test_origin_waits);
   g_test_add_func ("/ledger/part/origin-gives-up", test_origin_gives_up);
   g_test_add_func ("/ledger/part/returned", test_returned);
+  g_test_add_func ("/ledger/part/slow-guest", test_slow_guest);
   return g_test_run ();
 }

@@ -79,20 +79,20 @@ static const struct {
   const char *name;
   gboolean    at_target;
   VrCount     count;
-  guint64     value, lost, refused;
+  guint64     value, lost, refused, waiting;
   guint       faults;
   const char *verdict;
 } cases[] = {
-  { "left-in-the-tap", FALSE, VR_COUNT_LEFT, 9, 3, 0, 0, "3 lost: 3 in h1's tap after QEMU stopped; at most 2 duplicated" },
-  { "not-sent", FALSE, VR_COUNT_UNSENT, 1, 1, 0, 0, "1 lost: 1 could not be sent after the guest by h1; at most 2 duplicated" },
-  { "too-large", FALSE, VR_COUNT_TOO_LARGE, 1, 1, 0, 0, "1 lost: 1 in h1's tap and too large for the tunnel; at most 2 duplicated" },
-  { "on-the-way", TRUE, VR_COUNT_ARRIVED, 400, 6, 0, 0, "6 lost: 6 on the way from h1 to h3; at most 2 duplicated" },
-  { "queue-full", TRUE, VR_COUNT_TAP_DROPPED, 252, 252, 0, 0, "252 lost: 252 dropped by h3's tap: its queue was full; at most 2 duplicated" },
-  { "in-the-targets-tap", TRUE, VR_COUNT_DELIVERED, 400, 10, 0, 0, "10 lost: 10 still in h3's tap; at most 2 duplicated" },
-  { "in-the-bridge", TRUE, VR_COUNT_FRAMES, 409, 1, 0, 0, "1 lost: 1 between h3's bridge and the tap; at most 2 duplicated" },
-  { "refused-by-an-older-one", FALSE, VR_COUNT_CAME, 507, 0, 7, 0,
+  { "left-in-the-tap", FALSE, VR_COUNT_LEFT, 9, 3, 0, 0, 0, "3 lost: 3 in h1's tap after QEMU stopped; at most 2 duplicated" },
+  { "not-sent", FALSE, VR_COUNT_UNSENT, 1, 1, 0, 0, 0, "1 lost: 1 could not be sent after the guest by h1; at most 2 duplicated" },
+  { "too-large", FALSE, VR_COUNT_TOO_LARGE, 1, 1, 0, 0, 0, "1 lost: 1 in h1's tap and too large for the tunnel; at most 2 duplicated" },
+  { "on-the-way", TRUE, VR_COUNT_ARRIVED, 400, 6, 0, 0, 0, "6 lost: 6 on the way from h1 to h3; at most 2 duplicated" },
+  { "queue-full", TRUE, VR_COUNT_TAP_DROPPED, 252, 252, 0, 0, 0, "252 lost: 252 dropped by h3's tap: its queue was full; at most 2 duplicated" },
+  { "in-the-targets-tap", TRUE, VR_COUNT_DELIVERED, 400, 0, 0, 10, 0, "nothing lost; not read by the guest yet: 10 in h3's tap; at most 2 duplicated" },
+  { "in-the-bridge", TRUE, VR_COUNT_FRAMES, 409, 1, 0, 0, 0, "1 lost: 1 between h3's bridge and the tap; at most 2 duplicated" },
+  { "refused-by-an-older-one", FALSE, VR_COUNT_CAME, 507, 0, 7, 0, 0,
     "nothing lost; at most 2 duplicated; 7 refused: 7 at h1 (its virt-relay is older, and does not say why)" },
-  { "too-many", TRUE, VR_COUNT_ARRIVED, 409, 0, 0, 1,
+  { "too-many", TRUE, VR_COUNT_ARRIVED, 409, 0, 0, 0, 1,
     "nothing lost; at most 2 duplicated; the sums do not add up: guest d, NIC " MAC ": 409 packets arrived at h3 from h1, which sent 406: 3 too many" },
 };
 
@@ -107,6 +107,7 @@ test_case (gconstpointer data)
   m = add_up (origin, target);
   g_assert_cmpuint (m->lost, ==, cases[i].lost);
   g_assert_cmpuint (m->refused, ==, cases[i].refused);
+  g_assert_cmpuint (m->waiting, ==, cases[i].waiting);
   g_assert_cmpuint (m->faults->len, ==, cases[i].faults);
   g_assert_cmpstr (m->verdict, ==, cases[i].verdict);
 }
@@ -180,6 +181,23 @@ test_incomplete (void)
   m = vr_migration_new (parts);
   g_assert_false (m->complete);
   g_assert_cmpstr (m->verdict, ==, "not known: h3 has not written its part; at most 2 duplicated");
+}
+
+/* Aborted after the stop: the guest runs at the origin again, and what is in its tap there it has not read yet, as at a target. */
+static void
+test_returned (void)
+{
+  g_autoptr (VrLedger) origin = origin_part ();
+  g_autoptr (GPtrArray) parts = g_ptr_array_new ();
+  g_autoptr (VrMigration) m = NULL;
+
+  vr_ledger_count (vr_ledger_nic (origin, MAC), VR_COUNT_LEFT, 9);
+  origin->phases[VR_PHASE_RETURNED] = 1700000000000000;
+  g_ptr_array_add (parts, origin);
+  m = vr_migration_new (parts);
+  g_assert_cmpuint (m->lost, ==, 0);
+  g_assert_cmpuint (m->waiting, ==, 3);
+  g_assert_cmpstr (m->verdict, ==, "nothing lost; not read by the guest yet: 3 in h1's tap; at most 2 duplicated");
 }
 
 static void
@@ -322,6 +340,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ledger/relaying-goes-on", test_relaying_goes_on);
   g_test_add_func ("/ledger/incomplete", test_incomplete);
   g_test_add_func ("/ledger/partial", test_partial);
+  g_test_add_func ("/ledger/returned", test_returned);
   g_test_add_func ("/ledger/route-only", test_route_only_says_so);
   g_test_add_func ("/ledger/tally", test_tally);
   g_test_add_func ("/ledger/shelf/latest", test_shelf_keeps_the_latest);
