@@ -47,9 +47,9 @@ read_sets (VrNft *nft, const char *family, const char *const *sets, gboolean bac
 GPtrArray *
 vr_tallies_read (VrNft *nft, gboolean backwards, GError **error)
 {
-  static const char *const inet[] = { "came4", "came6", "expired4", "expired6", "foreign-source4", "foreign-source6", "foreign-destination4",
-                                      "foreign-destination6", "circling4", "circling6", "handed4", "handed6", "relay4", "relay6", "own4", "own6",
-                                      "arrived4", "arrived6", NULL };
+  static const char *const inet[] = { "came4", "came6", "expired4", "expired6", "large4", "large6", "large-relayed4", "large-relayed6", "foreign-source4",
+                                      "foreign-source6", "foreign-destination4", "foreign-destination6", "circling4", "circling6", "handed4", "handed6",
+                                      "relay4", "relay6", "own4", "own6", "arrived4", "arrived6", NULL };
   static const char *const taps[] = { "tap-flood", "tap-out", NULL };
   g_autoptr (GPtrArray) counters = g_ptr_array_new_with_free_func ((GDestroyNotify) vr_counter_free);
   gboolean has;

@@ -25,6 +25,10 @@
  *   arrived#      interface . guest: came here from there, or is about to: what comes for it from there is counted
  *   expired#      of what comes for the guests in came#, what is for nobody beyond this host, since its hop limit is over here, is counted
  *   foreign-source#, foreign-destination#, circling#   likewise: what is dropped for the reason of that name, below
+ *   large#        of what comes for the guests in came#, what is to go into a tunnel and is larger than 1280 bytes, the least MTU that one may have, is counted
+ *   large-relayed#   and of that, what the kernel takes on. It drops what is larger than the MTU of the interface that it is routed to, and tells its
+ *                 sender so, between the hooks "prerouting" and "forward": so what is in large# alone was too large. It is not known by its length: a
+ *                 GSO packet is larger than any MTU, and fits, because its segments do
  *   peer-homed#   interface . guest: runs here and has its home there, or came from there: it may be sent to from any
  *                 source
  *
@@ -95,6 +99,8 @@ static const VrSet sets[] = {
   TWINS ("foreign-source", FALSE, FALSE),
   TWINS ("foreign-destination", FALSE, FALSE),
   TWINS ("circling", FALSE, FALSE),
+  TWINS ("large", FALSE, FALSE),
+  TWINS ("large-relayed", FALSE, FALSE),
   { INET, "bridge", "guest-bridge", TRUE, FALSE, FALSE }, /* "bridge" is a word of nft's own */
   { BRIDGE, "gateway", "gateway", TRUE, FALSE, TRUE },
   { BRIDGE, "moved", "moved", FALSE, FALSE, TRUE },
@@ -161,6 +167,8 @@ static const char base[] =
   "set foreign-source# { type ADDRESS; counter; }\n"
   "set foreign-destination# { type ADDRESS; counter; }\n"
   "set circling# { type ADDRESS; counter; }\n"
+  "set large# { type ADDRESS; counter; }\n"
+  "set large-relayed# { type ADDRESS; counter; }\n"
   "chain for-here {\n"
   "  IP daddr @here# return\n"
   "  IP daddr @net# return\n"
@@ -247,6 +255,16 @@ static const char mss[] =
   "  oifname \"vr-*\" tcp flags syn / syn,rst tcp option maxseg size set rt mtu\n"
   "}\n";
 
+static const char large[] =
+  "chain large {\n"
+  "  type filter hook prerouting priority mangle; policy accept;\n"
+  "  meta length > 1280 HOPS > 1 IP daddr @guest# fib daddr oifname \"vr-*\" IP daddr @large#\n"
+  "}\n"
+  "chain large-relayed {\n"
+  "  type filter hook forward priority raw; policy accept;\n"
+  "  meta length > 1280 oifname \"vr-*\" IP daddr @large-relayed#\n"
+  "}\n";
+
 static const char redirects[] =
   "counter icmp-redirect { }\n"
   "chain pointers {\n"
@@ -329,6 +347,7 @@ vr_ruleset_parts (void)
   add_part (parts, INET, "untracked", "relayed flows are tracked, and a stateful firewall may refuse half of them",
             untracked);
   add_part (parts, INET, "redirects", "neighbours may be told to look for a guest where it no longer is", redirects);
+  add_part (parts, INET, "large", "what is too large for a tunnel is refused without that reason in the ledger", large);
   add_part (parts, INET, "mss", "TCP segments are not made to fit the tunnels", mss);
   add_part (parts, BRIDGE, "bridge", "guests that moved must ask anew for their gateway's and neighbours' MACs", bridge);
   return parts;

@@ -7,7 +7,8 @@
  * later one may be ahead, and whatever it lacks is not on its way but gone:
  *
  *   came = handed + relayed + expired + refused     expired: its hop limit ended here, as a marker's does (daemon/path/marker.c), which is no packet
- *                                                   to the guest; refused: by the filter, for a reason that it counts, or by something else
+ *                                                   to the guest; refused: by the filter, for a reason that it counts, or by something else, which is the
+ *                                                   kernel itself for what is too large for the tunnel: large - large-relayed; it tells their senders
  *   handed <= frames - flooded                      lost by the bridge (frames also hold what was not routed here)
  *   frames = delivered + tap-dropped + waiting      at the target, or at the origin after an abort: in the tap when all was counted, because the guest
  *                                                   had not read it yet. That is not lost, nor is it known to be got: it is told apart
@@ -91,6 +92,7 @@ add_refused (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
   } reasons[] = { { VR_COUNT_FOREIGN_SOURCE, "from a source that is not behind the tunnel that they came by" },
                   { VR_COUNT_FOREIGN_DESTINATION, "for a guest that is neither there nor relayed from there" },
                   { VR_COUNT_CIRCLING, "sent away before, and back again" } };
+  guint64 large = less (count_of (nic, VR_COUNT_LARGE), count_of (nic, VR_COUNT_LARGE_RELAYED));
   guint64 left = less (count_of (nic, VR_COUNT_CAME), count_of (nic, VR_COUNT_HANDED) + count_of (nic, VR_COUNT_RELAYED) + count_of (nic, VR_COUNT_EXPIRED));
 
   for (guint i = 0; i < G_N_ELEMENTS (reasons); i++)
@@ -100,10 +102,13 @@ add_refused (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
       place (m->refusals, &m->refused, part, nic, packets, g_strdup_printf ("at %s (%s)", part->writer, reasons[i].why));
       left -= packets;
     }
-  place (m->refusals, &m->refused, part, nic, left,
+  large = MIN (left, large);
+  place (m->refusals, &m->refused, part, nic, large, g_strdup_printf ("at %s (too large for the tunnel)", part->writer));
+  place (m->refusals, &m->refused, part, nic, left - large,
          g_strdup_printf ("at %s (%s)", part->writer,
-                          vr_ledger_knows (nic, VR_COUNT_EXPIRED) ? "no way to the guest, too large for the tunnel, or another firewall"
-                                                                  : "its virt-relay is older, and does not say why"));
+                          vr_ledger_knows (nic, VR_COUNT_LARGE)     ? "no way to the guest, or another firewall"
+                          : vr_ledger_knows (nic, VR_COUNT_EXPIRED) ? "no way to the guest, too large for the tunnel, or another firewall"
+                                                                    : "its virt-relay is older, and does not say why"));
 }
 
 static void

@@ -87,7 +87,8 @@ vr_tally (VrLedgerNic *nic, const VrLedgerNic *base, const VrReading *reading, c
     const char *set;
   } sets[] = { { VR_COUNT_CAME, "came" }, { VR_COUNT_HANDED, "handed" }, { VR_COUNT_RELAYED, "relay" }, { VR_COUNT_OWN, "own" },
                { VR_COUNT_EXPIRED, "expired" }, { VR_COUNT_FOREIGN_SOURCE, "foreign-source" },
-               { VR_COUNT_FOREIGN_DESTINATION, "foreign-destination" }, { VR_COUNT_CIRCLING, "circling" } };
+               { VR_COUNT_FOREIGN_DESTINATION, "foreign-destination" }, { VR_COUNT_CIRCLING, "circling" },
+               { VR_COUNT_LARGE, "large" }, { VR_COUNT_LARGE_RELAYED, "large-relayed" } };
   guint64 sum;
 
   for (guint i = 0; i < G_N_ELEMENTS (sets); i++)

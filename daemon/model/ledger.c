@@ -30,6 +30,7 @@ static const char *const count_names[] = {
   [VR_COUNT_RATE] = "rate",           [VR_COUNT_ANSWERS] = "answers",
   [VR_COUNT_OWN] = "own",             [VR_COUNT_LEFT] = "left",           [VR_COUNT_EXPIRED] = "expired",
   [VR_COUNT_FOREIGN_SOURCE] = "foreign-source", [VR_COUNT_FOREIGN_DESTINATION] = "foreign-destination", [VR_COUNT_CIRCLING] = "circling",
+  [VR_COUNT_LARGE] = "large",         [VR_COUNT_LARGE_RELAYED] = "large-relayed",
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (count_names) == VR_N_COUNTS && VR_N_COUNTS <= 32);
 

@@ -55,6 +55,8 @@ typedef enum {
   VR_COUNT_FOREIGN_SOURCE, /* of those that came, dropped by the filter, as by the next two: for reasons that kernel/ruleset.c tells */
   VR_COUNT_FOREIGN_DESTINATION,
   VR_COUNT_CIRCLING,
+  VR_COUNT_LARGE,         /* of those that came, larger than 1280 bytes, the least MTU that a tunnel may have, and to go into one */
+  VR_COUNT_LARGE_RELAYED, /* of these, that were not too large for it: the kernel took them on */
   VR_N_COUNTS
 } VrCount;
 

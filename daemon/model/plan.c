@@ -107,7 +107,7 @@ want_tunnels (VrDraft *draft, const VrCase *c)
 static void
 count (VrDraft *draft, const char *address)
 {
-  static const char *const sets[] = { "came", "handed", "own", "expired", "foreign-source", "foreign-destination", "circling" };
+  static const char *const sets[] = { "came", "handed", "own", "expired", "foreign-source", "foreign-destination", "circling", "large", "large-relayed" };
 
   for (guint i = 0; i < G_N_ELEMENTS (sets); i++)
     vr_draft_address (draft, sets[i], NULL, address);

@@ -480,7 +480,7 @@ void
 udp_expect (int fd, const char *text)
 {
   struct pollfd waiting = { .fd = fd, .events = POLLIN };
-  char   buffer[256] = "";
+  char   buffer[2048] = "";
   gssize got;
 
   if (poll (&waiting, 1, DEADLINE_MS) <= 0)

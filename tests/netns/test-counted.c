@@ -3,6 +3,7 @@
 #include "packet-world.h"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -99,10 +100,83 @@ test_reasons (void)
   packet_for_both (check_reasons);
 }
 
+/* ---- too large for the tunnel ---- */
+
+enum { TUNNEL_MTU = 1300, LARGE = 1400, PIECE = 500 };
+
+/* From p1, `size` bytes of payload; piece: what the kernel is to cut them into on its last way (UDP GSO), 0: nothing. */
+static void
+send_large (const PacketFamily *v, const char *to, gsize size, gboolean may_be_cut, int piece, int hops)
+{
+  gboolean                four = *v->digit == '4';
+  int                     fd = udp_open ("p1", v->p1, 0), level = four ? IPPROTO_IP : IPPROTO_IPV6;
+  int                     discover = may_be_cut ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO; /* IPv6 has the same numbers */
+  g_autofree char        *payload = g_strnfill (size, 'x');
+  struct sockaddr_storage native;
+  socklen_t               native_size = address_of (to, PACKET_PORT, &native);
+
+  g_assert_cmpint (setsockopt (fd, level, four ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &discover, sizeof discover), ==, 0);
+  g_assert_cmpint (setsockopt (fd, level, four ? IP_TTL : IPV6_UNICAST_HOPS, &hops, sizeof hops), ==, 0);
+  g_assert_cmpint (setsockopt (fd, IPPROTO_UDP, UDP_SEGMENT, &piece, sizeof piece), ==, 0);
+  g_assert_cmpint (sendto (fd, payload, size, 0, (struct sockaddr *) &native, native_size), ==, (gssize) size);
+  close (fd);
+}
+
+static void
+expect_large (PacketWorld *w, guint large, guint relayed)
+{
+  g_assert_cmpuint (tally_of (w->kernel, FALSE, "large", w->v, w->v->gone), ==, large);
+  g_assert_cmpuint (tally_of (w->kernel, TRUE, "large-relayed", w->v, w->v->gone), ==, relayed);
+}
+
+/* The kernel drops a packet too large for the interface that it is routed to before any chain of the hook "forward" sees it. */
+static void
+check_too_large (PacketWorld *w)
+{
+  const PacketFamily *v = w->v;
+  g_autofree char    *route = packet_relay_route (v), *whole = g_strnfill (PIECE, 'x'), *cut = g_strnfill (LARGE, 'x');
+  g_autofree char    *plan = g_strdup_printf ("%selement inet large%s { %s }\nelement inet large-relayed%s { %s }\nelement inet large%s { %s }\n"
+                                              "element inet came%s { %s }\n", route, v->digit, v->gone, v->digit, v->gone, v->digit, v->guest,
+                                              v->digit, v->gone);
+  int gone, guest;
+
+  sh ("ip link set vr-p2 mtu %d; ip -n p2 addr add %s/%s dev lo", TUNNEL_MTU, v->gone, v->length);
+  packet_apply_with (w, plan);
+  gone = udp_open ("p2", v->gone, PACKET_PORT);
+  guest = udp_open ("guest", v->guest, PACKET_PORT);
+  send_large (v, v->gone, LARGE, FALSE, 0, 1); /* it ends here, whatever its size */
+  send_large (v, v->gone, 4 * PIECE, FALSE, PIECE, 64); /* large until it is sent: its pieces fit */
+  for (guint i = 0; i < 4; i++)
+    udp_expect (gone, whole);
+  expect_large (w, 1, 1);
+  send_large (v, v->guest, LARGE, FALSE, 0, 64); /* by no tunnel */
+  udp_expect (guest, cut);
+  g_assert_cmpuint (tally_of (w->kernel, FALSE, "large", v, v->guest), ==, 0);
+  if (*v->digit == '4')
+    {
+      send_large (v, v->gone, LARGE, TRUE, 0, 64);
+      udp_expect (gone, cut);
+      expect_large (w, 2, 2);
+    }
+  send_large (v, v->gone, LARGE, FALSE, 0, 64);
+  packet_send_from ("p1", v->p1, v->gone, "small");
+  udp_expect (gone, "small");
+  expect_large (w, *v->digit == '4' ? 3 : 2, *v->digit == '4' ? 2 : 1);
+  close (gone);
+  close (guest);
+}
+
+static void
+test_too_large (void)
+{
+  packet_for_both (check_too_large);
+}
+
 int
 main (int argc, char **argv)
 {
   netns_init (&argc, &argv);
   netns_add ("/kernel/counted/reasons", test_reasons);
+  netns_add ("/kernel/counted/too-large", test_too_large);
   return g_test_run ();
 }

@@ -141,6 +141,7 @@ test_refused (void)
   vr_ledger_count (out, VR_COUNT_FOREIGN_SOURCE, 5);
   vr_ledger_count (out, VR_COUNT_CIRCLING, 1);
   vr_ledger_count (out, VR_COUNT_EXPIRED, 1);
+  vr_ledger_count (in, VR_COUNT_EXPIRED, 0);
   vr_ledger_count (in, VR_COUNT_CAME, 409);
   vr_ledger_count (in, VR_COUNT_FOREIGN_DESTINATION, 7); /* by a later reading: some came after came was read */
   m = add_up (origin, target);
@@ -151,6 +152,26 @@ test_refused (void)
                    "nothing lost; at most 2 duplicated; 11 refused: 5 at h1 (from a source that is not behind the tunnel that they came by), "
                    "1 at h1 (sent away before, and back again), 2 at h1 (no way to the guest, too large for the tunnel, or another firewall), "
                    "3 at h3 (for a guest that is neither there nor relayed from there)");
+}
+
+/* Large ones that came and did not get as far as the filter: the kernel dropped them, and told their senders so. */
+static void
+test_too_large (void)
+{
+  g_autoptr (VrLedger) origin = origin_part (), target = target_part ();
+  VrLedgerNic *out = vr_ledger_nic (origin, MAC);
+  g_autoptr (VrMigration) m = NULL;
+
+  vr_ledger_count (out, VR_COUNT_CAME, 509);
+  vr_ledger_count (out, VR_COUNT_EXPIRED, 1);
+  vr_ledger_count (out, VR_COUNT_CIRCLING, 2);
+  vr_ledger_count (out, VR_COUNT_LARGE, 45);
+  vr_ledger_count (out, VR_COUNT_LARGE_RELAYED, 40);
+  m = add_up (origin, target);
+  g_assert_cmpuint (m->lost, ==, 0);
+  g_assert_cmpuint (m->refused, ==, 8);
+  g_assert_cmpstr (m->verdict, ==, "nothing lost; at most 2 duplicated; 8 refused: 2 at h1 (sent away before, and back again), "
+                                   "5 at h1 (too large for the tunnel), 1 at h1 (no way to the guest, or another firewall)");
 }
 
 /* Where relaying goes on, two readings differ by what came between them. */
@@ -248,6 +269,8 @@ test_tally (void)
   add_counter (counters, "arrived4 vr-h1 . 10.9.1.100", 60);
   add_counter (counters, "expired6 fd00:9:1::100", 2);
   add_counter (counters, "foreign-source4 10.9.1.100", 3);
+  add_counter (counters, "large4 10.9.1.100", 12);
+  add_counter (counters, "large-relayed4 10.9.1.100", 7);
   add_counter (counters, "tap-out vnet0", 50);
   add_counter (counters, "tap-flood vnet0", 3);
   g_hash_table_insert (taps, (gpointer) "vnet0", &tap);
@@ -259,6 +282,8 @@ test_tally (void)
   g_assert_cmpuint (nic->counts[VR_COUNT_ARRIVED], ==, 60);
   g_assert_cmpuint (nic->counts[VR_COUNT_EXPIRED], ==, 2);
   g_assert_cmpuint (nic->counts[VR_COUNT_FOREIGN_SOURCE], ==, 3);
+  g_assert_cmpuint (nic->counts[VR_COUNT_LARGE], ==, 12);
+  g_assert_cmpuint (nic->counts[VR_COUNT_LARGE_RELAYED], ==, 7);
   g_assert_false (vr_ledger_knows (nic, VR_COUNT_RELAYED));
   g_assert_cmpuint (nic->counts[VR_COUNT_QUEUE], ==, 10000);
   g_assert_cmpuint (vr_tally_waiting (nic), ==, 9);
@@ -337,6 +362,7 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/ledger/markers", test_markers);
   g_test_add_func ("/ledger/refused", test_refused);
+  g_test_add_func ("/ledger/too-large-to-relay", test_too_large);
   g_test_add_func ("/ledger/relaying-goes-on", test_relaying_goes_on);
   g_test_add_func ("/ledger/incomplete", test_incomplete);
   g_test_add_func ("/ledger/partial", test_partial);
