@@ -13,9 +13,9 @@
  *   frames = delivered + tap-dropped + waiting      at the target, or at the origin after an abort: in the tap when all was counted, because the guest
  *                                                   had not read it yet. That is not lost, nor is it known to be got: it is told apart
  *
- * At the origin, whatever waited in the tap when it went is `left`, and lost unless it was sent after the guest: left - resent, and
- * unsent. What QEMU took for a guest that it had stopped already no counter shows; the switchover finds it among its copies and re-sends it
- * (it may then be got twice: `duplicates`). Where only the route was changed nobody knows, and the verdict says so.
+ * At the origin, whatever waited in the tap when it went is `left`, and lost unless it was sent after the guest: left - resent - unsent, and
+ * of the unsent what was not too large for the tunnel: senders of such are told, and send smaller ones. What QEMU took for a guest that it had
+ * stopped already no counter shows; the switchover finds it among its copies and re-sends it (it may then be got twice: `duplicates`). Where only the route was changed nobody knows, and the verdict says so.
  *
  * Between the two hosts: relayed + resent + own = arrived + lost on the way. The target reads its counters when they stand still, the origin as soon as
  * it sees the target's part, and then this holds exactly; or, where packets go on coming, after a while, and then two readings differ by what came between
@@ -131,14 +131,16 @@ add_waiting (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic, guint
 static void
 add_origin (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
 {
-  guint64 given = count_of (nic, VR_COUNT_RESENT) + count_of (nic, VR_COUNT_PUSHED_BACK), left = less (count_of (nic, VR_COUNT_LEFT), given);
+  guint64 unsent = count_of (nic, VR_COUNT_UNSENT), large = count_of (nic, VR_COUNT_TOO_LARGE);
+  guint64 left = less (count_of (nic, VR_COUNT_LEFT), count_of (nic, VR_COUNT_RESENT) + count_of (nic, VR_COUNT_PUSHED_BACK) + unsent);
 
   if (m->returned)
     add_waiting (m, part, nic, left);
   else if (part->partial == NULL)
     lose (m, part, nic, left, "in %s's tap after QEMU stopped", part->writer);
-  lose (m, part, nic, less (count_of (nic, VR_COUNT_UNSENT), count_of (nic, VR_COUNT_TOO_LARGE)), "could not be sent after the guest by %s", part->writer);
-  lose (m, part, nic, count_of (nic, VR_COUNT_TOO_LARGE), "in %s's tap and too large for the tunnel", part->writer);
+  lose (m, part, nic, less (unsent, large), "could not be sent after the guest by %s", part->writer);
+  place (m->refusals, &m->refused, part, nic, large,
+         g_strdup_printf ("at %s (too large for the tunnel, and in the tap when QEMU stopped)", part->writer));
   m->duplicates += count_of (nic, VR_COUNT_DUPLICATES);
 }
 

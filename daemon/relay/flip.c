@@ -158,6 +158,8 @@ on_told (const VrSwitchoverCounts *counts, gpointer data)
                  nic->resent, nic->to_guest, nic->swallowed, nic->not_sent, nic->not_sent_errno != 0 ? ": " : "",
                  nic->not_sent_errno != 0 ? g_strerror (nic->not_sent_errno) : "", nic->pushed_back);
     }
+  if (counts->told > 0)
+    g_message ("guest %s: %u senders told that their packets are too large for the tunnel to where it goes", name_of (local), counts->told);
 }
 
 static void

@@ -33,7 +33,7 @@ typedef struct {
   guint64         resent, resent_bytes; /* out of the tunnel's interface, to the target */
   guint64         gso, partial; /* of the re-sent: GSO frames, frames with partial checksums */
   guint64         not_sent;
-  guint64         too_large;      /* of these, larger than the tunnel's MTU and not to be cut: who sends such is told so once the routes lead there, by the kernel */
+  guint64         too_large;      /* of these, larger than the tunnel's MTU and not to be cut: who sends such is told so */
   int             not_sent_errno; /* of the first that was not sent; 0: none */
   guint64         pushed_back;  /* into the tap, after an abort */
 } VrSwitchoverNic;
@@ -53,6 +53,7 @@ typedef struct {
   guint64  late;         /* frames that the follow-ups found, after the critical section; they are in the NICs' counts, too */
   guint64  kept;         /* copies of what left for the target since, until an abort or the end */
   guint64  kept_dropped; /* that found no room */
+  guint    told;         /* senders of packets too large for the tunnel: too-big.h */
   guint64  memory;       /* bytes that were held for all of this */
   guint           n_nics;
   VrSwitchoverNic nics[VR_SWITCHOVER_MAX_NICS];

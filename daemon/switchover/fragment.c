@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "fragment.h"
 
+#include "checksum.h"
+
 #include <string.h>
-
-static guint16
-checksum (gconstpointer data, gsize len)
-{
-  const guint8 *bytes = data;
-  guint64       sum = 0;
-
-  for (gsize i = 0; i < len; i++)
-    sum += i % 2 == 0 ? (guint) bytes[i] << 8 : bytes[i];
-  while (sum >> 16 != 0)
-    sum = (sum & 0xffff) + (sum >> 16);
-  return g_htons ((guint16) ~sum);
-}
 
 guint16
 vr_fragment_checksum (const guint8 *data, gsize len)
 {
-  guint16 sum = checksum (data, len);
+  guint16 sum = vr_checksum (data, len);
 
   return sum != 0 ? sum : 0xffff; /* 0: UDP without one */
 }
@@ -50,6 +39,6 @@ vr_fragment_next (VrFragment *piece, const guint8 *packet, gsize len, guint mtu)
   piece->ip.frag_off = g_htons ((at + piece->offset / 8) | (piece->offset + piece->len < payload ? IP_MF : 0));
   piece->ip.tot_len = g_htons (sizeof piece->ip + piece->len);
   piece->ip.check = 0;
-  piece->ip.check = checksum (&piece->ip, sizeof piece->ip);
+  piece->ip.check = vr_checksum (&piece->ip, sizeof piece->ip);
   return TRUE;
 }

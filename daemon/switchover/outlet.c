@@ -9,18 +9,21 @@
 #include "outlet.h"
 
 #include "fragment.h"
+#include "too-big.h"
 
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define TCP_OFFSET_AT 12 /* in a TCP header: its own length */
 #define SEND_BUFFER (8 * 1024 * 1024) /* packets on their way out count until the interface has them */
 
 struct _VrOutlet {
@@ -28,6 +31,7 @@ struct _VrOutlet {
   int           fd, index;
   gboolean      ethernet;
   struct ethhdr link; /* of packets out of an Ethernet interface, but for the type */
+  VrTooBig     *too_big;
 };
 
 G_DEFINE_QUARK (vr-switchover-error-quark, vr_switchover_error)
@@ -39,6 +43,7 @@ vr_outlet_free (VrOutlet *outlet)
     return;
   if (outlet->fd >= 0)
     close (outlet->fd);
+  vr_too_big_free (outlet->too_big);
   g_free (outlet);
 }
 
@@ -97,6 +102,7 @@ vr_outlet_new (const char *dev, GError **error)
   g_strlcpy (outlet->dev, dev, sizeof outlet->dev);
   if (!set_options (outlet, dev, error) || !look_at (outlet, dev, error))
     return NULL;
+  outlet->too_big = vr_too_big_new ();
   return g_steal_pointer (&outlet);
 }
 
@@ -148,6 +154,16 @@ send_whole (VrOutlet *outlet, const struct virtio_net_hdr *header, const guint8 
 
 /* ---- larger than the interface's MTU ---- */
 
+/* 0: the interface is gone. */
+static guint
+mtu_of (VrOutlet *outlet)
+{
+  struct ifreq request = { 0 };
+
+  g_strlcpy (request.ifr_name, outlet->dev, sizeof request.ifr_name);
+  return ioctl (outlet->fd, SIOCGIFMTU, &request) == 0 ? request.ifr_mtu : 0;
+}
+
 /* One piece; the two bytes at `sum_at` of it are `sum`. sum_at 0: there are none. */
 static int
 send_piece (VrOutlet *outlet, const VrFragment *piece, const guint8 *data, gsize sum_at, guint16 sum)
@@ -178,18 +194,17 @@ send_in_pieces (VrOutlet *outlet, const struct virtio_net_hdr *header, const gui
   gboolean     partial = header != NULL && (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0;
   gsize        start = partial ? header->csum_start : 0, at = partial ? start + header->csum_offset : 0;
   const guint8 *data = packet + sizeof (struct iphdr);
-  struct ifreq request = { 0 };
+  guint        mtu = mtu_of (outlet);
   VrFragment   piece = { 0 };
   guint16      sum = 0;
 
-  g_strlcpy (request.ifr_name, outlet->dev, sizeof request.ifr_name);
-  if (ioctl (outlet->fd, SIOCGIFMTU, &request) < 0)
+  if (mtu == 0)
     return ENXIO;
   if (partial && (start < sizeof (struct iphdr) || at + sizeof sum > len))
     return EINVAL;
   if (partial)
     sum = vr_fragment_checksum (packet + start, len - start);
-  while (vr_fragment_next (&piece, packet, len, request.ifr_mtu))
+  while (vr_fragment_next (&piece, packet, len, mtu))
     {
       gsize sum_at = partial && piece.offset == 0 ? at - sizeof (struct iphdr) : 0;
       int   failure = sum_at + (sum_at > 0 ? sizeof sum : 0) > piece.len ? EINVAL : send_piece (outlet, &piece, data + piece.offset, sum_at, sum);
@@ -200,14 +215,47 @@ send_in_pieces (VrOutlet *outlet, const struct virtio_net_hdr *header, const gui
   return piece.offset > 0 ? 0 : EMSGSIZE;
 }
 
+/* The TCP segments of a GSO packet are still to be cut, by the kernel: so that the interface takes them. Their sender never knows. */
+static void
+fit_segments (VrOutlet *outlet, struct virtio_net_hdr *header, const guint8 *packet, gsize len)
+{
+  guint type = header->gso_type & ~VIRTIO_NET_HDR_GSO_ECN, mtu, headers;
+
+  if ((type != VIRTIO_NET_HDR_GSO_TCPV4 && type != VIRTIO_NET_HDR_GSO_TCPV6) || (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0
+      || header->csum_start + sizeof (struct tcphdr) > len)
+    return;
+  headers = header->csum_start + (packet[header->csum_start + TCP_OFFSET_AT] >> 4) * 4;
+  mtu = mtu_of (outlet);
+  if (mtu > headers)
+    header->gso_size = MIN (header->gso_size, mtu - headers);
+}
+
 int
 vr_outlet_send_packet (VrOutlet *outlet, const struct virtio_net_hdr *header, gconstpointer packet, gsize len)
 {
-  int failure = send_whole (outlet, header, packet, len);
+  struct virtio_net_hdr fitting = { 0 };
+  int                   failure;
 
+  if (header != NULL && header->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+    {
+      fitting = *header;
+      fit_segments (outlet, &fitting, packet, len);
+      header = &fitting;
+    }
+  failure = send_whole (outlet, header, packet, len);
   if (failure == EMSGSIZE && (header == NULL || header->gso_type == VIRTIO_NET_HDR_GSO_NONE) && vr_fragment_may (packet, len))
     return send_in_pieces (outlet, header, packet, len);
+  if (failure == EMSGSIZE)
+    vr_too_big_note (outlet->too_big, packet, len);
   return failure;
+}
+
+guint
+vr_outlet_tell_senders (VrOutlet *outlet)
+{
+  guint mtu = mtu_of (outlet);
+
+  return mtu > 0 ? vr_too_big_tell (outlet->too_big, mtu) : 0;
 }
 
 int

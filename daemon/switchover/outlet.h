@@ -34,11 +34,17 @@ void      vr_outlet_free (VrOutlet *outlet); /* NULL is fine */
 
 /*
  * One packet, from its IP header on, out of a tunnel's interface. `header` (nullable: nothing is left to do) counts csum_start and hdr_len
- * from the start of the packet. An IPv4 packet that is larger than the interface's MTU is sent in pieces, if its sender allows that. 0, or an
- * errno: EMSGSIZE if it is too large, ENETDOWN, ENXIO if the interface is gone,
+ * from the start of the packet. An IPv4 packet that is larger than the interface's MTU is sent in pieces, if its sender allows that; the TCP segments of a GSO
+ * packet are made smaller. 0, or an errno: EMSGSIZE if it is too large, ENETDOWN, ENXIO if the interface is gone,
  * EPROTONOSUPPORT if it is neither IPv4 nor IPv6. An IPv6 packet needs any route to its destination to be there, by whatever interface.
  */
 int vr_outlet_send_packet (VrOutlet *outlet, const struct virtio_net_hdr *header, gconstpointer packet, gsize len);
+
+/*
+ * Tells the senders of what was too large since it was asked last how large their packets may be (too-big.h). Gives how many were told. Not where time
+ * matters. Their error leaves by the routes of the calling thread's namespace.
+ */
+guint vr_outlet_tell_senders (VrOutlet *outlet);
 
 /* One whole Ethernet frame; `header` (nullable) counts from the start of the frame. 0, or an errno. */
 int vr_outlet_send_frame (VrOutlet *outlet, const struct virtio_net_hdr *header, gconstpointer frame, gsize len);

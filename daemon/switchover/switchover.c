@@ -11,7 +11,8 @@
  *   run         The guest is stopped. Read the taps, send what was not given to the guest (port.c: which that is) out of the tunnel, flip, and
  *               again. The packets that go by the new route come after those: the flip is the last thing before the last pass.
  *   following   A packet that was on its way to the tap when the route changed gets there a little later: passes after 1, 5 and 20 ms. Then
- *               the queues are let go of, because while they are held the tap lives on, and the guest could not come back under its name.
+ *               the queues are let go of, because while they are held the tap lives on, and the guest could not come back under its name. Senders of
+ *               what was too large for the tunnel are told so (too-big.h).
  *   keeping     Copies of what leaves for the guest by the tunnel go on being kept: the migration may still fail, and the guest go on here.
  *   returned    It did. What was kept was pushed into the taps, before the flip back, so that it comes before what goes there by the old
  *               route, and after the flip, what was on its way then. The taps' queues are made long enough for all of it before, while the
@@ -314,6 +315,8 @@ let_go (VrSwitchover *self)
   for (guint i = 0; i < self->counts.n_nics; i++)
     if (self->ports[i] != NULL)
       vr_port_let_go (self->ports[i]);
+  if (self->tunnel != NULL)
+    self->counts.told = vr_outlet_tell_senders (self->tunnel);
   self->counts.let_go_ns = now_ns ();
 }
 

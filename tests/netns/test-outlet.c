@@ -107,6 +107,37 @@ test_gso (void)
 }
 
 /* Into a tap with offloads to come: the frame and what is left to do reach its reader. */
+/* Segments that are larger than the tunnel takes are cut smaller, and nothing of them is missing. */
+static void
+test_gso_too_large (void)
+{
+  enum { TUNNEL_MTU = 1280, SEGMENTS = 3, SIZE = 1400 };
+  int tunnel = tap_open ("vr-h3", 0);
+  g_autoptr (VrOutlet) out = outlet ("vr-h3");
+
+  sh ("ip link set vr-h3 mtu %d", TUNNEL_MTU);
+  for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
+    {
+      g_autoptr (Frame) frame = frame_tcp (pairs[i][0], pairs[i][1], SEGMENTS, SIZE);
+      const gsize       headers = frame->header.hdr_len;
+      guint8            got[2048];
+      guint             there = 0;
+
+      g_assert_cmpint (send_packet_of (out, frame), ==, 0);
+      while (there < SEGMENTS * SIZE)
+        {
+          gsize len = tap_read (tunnel, FALSE, got, sizeof got);
+
+          g_assert_cmpuint (len, <=, ETH_HLEN + TUNNEL_MTU);
+          g_assert_true (frame_is_right (got, len));
+          g_assert_cmpmem (got + headers, len - headers, frame->data + headers + there, len - headers);
+          there += len - headers;
+        }
+      g_assert_cmpuint (there, ==, SEGMENTS * SIZE);
+    }
+  close (tunnel);
+}
+
 static void
 test_frame (void)
 {
@@ -236,6 +267,7 @@ main (int argc, char **argv)
   netns_add ("/switchover/outlet/packet", test_packet);
   netns_add ("/switchover/outlet/checksum", test_checksum);
   netns_add ("/switchover/outlet/gso", test_gso);
+  netns_add ("/switchover/outlet/gso-too-large", test_gso_too_large);
   netns_add ("/switchover/outlet/frame", test_frame);
   netns_add ("/switchover/outlet/pieces", test_pieces);
   netns_add ("/switchover/outlet/piece-of-another", test_piece_of_another);
