@@ -9,7 +9,9 @@
  *   came = handed + relayed + expired + refused     expired: its hop limit ended here, as a marker's does (daemon/path/marker.c), which is no packet
  *                                                   to the guest; refused: by the filter, for a reason that it counts, or by something else, which is the
  *                                                   kernel itself for what is too large for the tunnel: large - large-relayed; it tells their senders
- *   handed <= frames - flooded                      lost by the bridge (frames also hold what was not routed here)
+ *   handed <= frames - flooded                      lost by the bridge (frames also hold what was not routed here). At the origin what came out of the tap was
+ *                                                   in it, too: its counters are gone before a neighbour on the bridge, whose packets are counted where
+ *                                                   bridged ones pass the filter (br_netfilter), sends elsewhere
  *   frames = delivered + tap-dropped + waiting      at the target, or at the origin after an abort: in the tap when all was counted, because the guest
  *                                                   had not read it yet. That is not lost, nor is it known to be got: it is told apart
  *
@@ -114,9 +116,13 @@ add_refused (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
 static void
 add_host (VrMigration *m, const VrLedger *part, const VrLedgerNic *nic)
 {
+  guint64 frames = count_of (nic, VR_COUNT_FRAMES);
+
   add_refused (m, part, nic);
+  if (g_str_equal (part->writer, m->origin))
+    frames = MAX (frames, count_of (nic, VR_COUNT_DELIVERED) + count_of (nic, VR_COUNT_TAP_DROPPED));
   if (vr_ledger_knows (nic, VR_COUNT_FRAMES) && vr_ledger_knows (nic, VR_COUNT_HANDED))
-    lose (m, part, nic, less (count_of (nic, VR_COUNT_HANDED), less (count_of (nic, VR_COUNT_FRAMES), count_of (nic, VR_COUNT_FLOODED))),
+    lose (m, part, nic, less (count_of (nic, VR_COUNT_HANDED), less (frames, count_of (nic, VR_COUNT_FLOODED))),
           "between %s's bridge and the tap", part->writer);
   lose (m, part, nic, count_of (nic, VR_COUNT_TAP_DROPPED), "dropped by %s's tap: its queue was full", part->writer);
 }

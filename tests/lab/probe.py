@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""probe.py mtu|refused|bulk|stream ADDRESS: what the meter, whose packets are small, does not ask of a path.
+"""probe.py mtu|refused|bulk|stream|large ADDRESS [RATE]: what the meter, whose packets are small, does not ask of a path.
 
 mtu      sends full-size packets with DF until the path says that they are too big; prints the size that it takes
 refused  sends to a closed UDP port until the guest's ICMP error comes back
 bulk     sends 2 MB to a TCP port that echoes, and takes them back
 Each of these fails after 30 seconds.
 stream   sends to that port until SIGTERM, and takes it all back; then prints how many bytes came back, the longest gap, and how many
-segments this end sent again"""
+segments this end sent again
+large    sends full-size packets with DF, RATE a second, until SIGTERM, whatever the path says; then prints how many, and the size that the path takes"""
 import json
 import select
 import signal
@@ -17,12 +18,12 @@ import sys
 import threading
 import time
 
-what, address = sys.argv[1:]
+what, address, *more = sys.argv[1:]
 v6 = ":" in address
 family = socket.AF_INET6 if v6 else socket.AF_INET
 end = time.monotonic() + 30
 level = socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP
-DISCOVER, MTU, DO = (23, 24, 2) if v6 else (10, 14, 2)  # IPV6_ and IP_MTU_DISCOVER, _MTU, _PMTUDISC_DO
+DISCOVER, MTU, DO, PROBE = (23, 24, 2, 3) if v6 else (10, 14, 2, 3)  # IPV6_ and IP_MTU_DISCOVER, _MTU, _PMTUDISC_DO, _PROBE
 
 
 def mtu():
@@ -94,4 +95,20 @@ def stream():
     print(json.dumps({"bytes": got, "gap_ms": round(gap * 1000), "retransmitted": again}))
 
 
-{"mtu": mtu, "refused": refused, "bulk": bulk, "stream": stream}[what]()
+def large():
+    udp = socket.socket(family, socket.SOCK_DGRAM)
+    udp.setsockopt(level, DISCOVER, PROBE)
+    udp.connect((address, 9009))
+    ends, sent = [], 0
+    signal.signal(signal.SIGTERM, lambda *_: ends.append(True))
+    while not ends:
+        try:
+            udp.send(bytes(1500 - (48 if v6 else 28)))
+            sent += 1
+        except OSError:  # what came back for an earlier one: nobody listens there, or it was too big
+            pass
+        time.sleep(1 / int(more[0]))
+    print(json.dumps({"sent": sent, "mtu": udp.getsockopt(level, MTU)}))
+
+
+{"mtu": mtu, "refused": refused, "bulk": bulk, "stream": stream, "large": large}[what]()
