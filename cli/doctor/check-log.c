@@ -27,7 +27,7 @@ static void
 check_etcd (const VrPatient *patient, GPtrArray *findings)
 {
   static const char *const argv[] = { "virt-relayd", "--check-log", NULL };
-  static const char cure[] = "[log] endpoints, ca-file, user and the like in " VR_CONFIG_FILE "; virt-relayd --check-log looks again";
+  static const char cure[] = "[log] endpoints, ca, user and the like in " VR_CONFIG_FILE "; virt-relayd --check-log looks again";
   gboolean serves = FALSE;
   g_autofree char *said = patient->run (argv, &serves, patient->run_data);
   g_auto (GStrv) lines = g_strsplit (said != NULL ? said : "", "\n", -1);

@@ -321,6 +321,20 @@ depth_is_sane (const char *json, gsize len)
   return TRUE;
 }
 
+static void
+fail_without_object (GError **error, guint status, const char *text, gsize len)
+{
+  g_autofree char *what = g_strdup_printf ("HTTP status %u, and no JSON object", status);
+
+  /* To gRPC the name is a user's, and the gateway, which is a client with a certificate of its own there, would lose it. */
+  if (status == 400 && len > 0 && g_strstr_len (text, len, "CommonName of client"))
+    g_set_error_literal (error, VR_ETCD_ERROR, VR_ETCD_ERROR_TLS,
+                         "etcd has users, and its JSON gateway then takes no client whose certificate has a common name (CN): "
+                         "give this host a certificate without one, see [log] certificate");
+  else
+    not_etcd (error, what);
+}
+
 /* The object in `json`, owned by the parser; NULL with an error if it is none, or one of the gateway's errors. */
 static JsonObject *
 load (JsonParser *parser, guint status, const char *json, gsize len, GError **error)
@@ -332,9 +346,7 @@ load (JsonParser *parser, guint status, const char *json, gsize len, GError **er
   if (len > 0 && depth_is_sane (json, len) && json_parser_load_from_data (parser, json, len, NULL))
     root = json_parser_get_root (parser);
   if (!root || !JSON_NODE_HOLDS_OBJECT (root)) {
-    g_autofree char *what = g_strdup_printf ("HTTP status %u, and no JSON object", status);
-
-    not_etcd (error, what);
+    fail_without_object (error, status, json, len);
     return NULL;
   }
   object = json_node_get_object (root);

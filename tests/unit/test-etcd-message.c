@@ -143,6 +143,7 @@ static const Refusal refusals[] = {
   { "timeout", 503, "{\"error\":\"etcdserver: request timed out\",\"code\":14}", VR_ETCD_ERROR_NO_QUORUM },
   { "space", 429, "{\"error\":\"etcdserver: mvcc: database space exceeded\",\"code\":8}", VR_ETCD_ERROR_FAILED },
   { "not-found", 404, "{\"error\":\"Not Found\",\"code\":5}", VR_ETCD_ERROR_VERSION },
+  { "client-named", 400, "CommonName of client sending a request against gateway will be ignored and not used as expected\n", VR_ETCD_ERROR_TLS },
   { "html", 404, "<html>", VR_ETCD_ERROR_VERSION },
   { "empty", 200, "", VR_ETCD_ERROR_VERSION },
   { "array", 200, "[]", VR_ETCD_ERROR_VERSION },
