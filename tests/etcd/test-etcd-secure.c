@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #define PREFIX "/site"
+#define PAGE_FOLDER "virt-relay-etcd" /* the how-to's */
 
 static Cluster *tls, *users;
 
@@ -71,6 +72,17 @@ add_host (const VrEtcdOptions *options, const char *host)
   ask (options, "/v3/auth/user/grant", "{\"user\": \"%s\", \"role\": \"%s\"}", host, host);
 }
 
+static void
+make_users (const VrEtcdOptions *options)
+{
+  ask (options, "/v3/auth/user/add", "{\"name\": \"root\", \"password\": \"root\"}");
+  ask (options, "/v3/auth/role/add", "{\"name\": \"root\"}");
+  ask (options, "/v3/auth/user/grant", "{\"user\": \"root\", \"role\": \"root\"}");
+  add_host (options, "h1");
+  add_host (options, "h2");
+  ask (options, "/v3/auth/enable", "{}");
+}
+
 static Cluster *
 get_users (void)
 {
@@ -80,12 +92,7 @@ get_users (void)
     return users;
   users = cluster_new (1, FALSE);
   options = cluster_options (users, PREFIX);
-  ask (options, "/v3/auth/user/add", "{\"name\": \"root\", \"password\": \"root\"}");
-  ask (options, "/v3/auth/role/add", "{\"name\": \"root\"}");
-  ask (options, "/v3/auth/user/grant", "{\"user\": \"root\", \"role\": \"root\"}");
-  add_host (options, "h1");
-  add_host (options, "h2");
-  ask (options, "/v3/auth/enable", "{}");
+  make_users (options);
   return users;
 }
 
@@ -129,24 +136,37 @@ test_role_holds (void)
   wait_for (strstr (host_trouble (thief), "permission denied"));
 }
 
-/* The commands of docs/etcd.md, as they stand there. In `dir` are the passwords afterwards. */
+/* The how-to's block of commands that makes the users and roles, as it stands there. (transfer full) */
+static char *
+block_of_page (void)
+{
+  g_autofree char *page = NULL;
+  char *last, *end, *block = NULL;
+
+  g_assert_true (g_file_get_contents (ETCD_PAGE, &page, NULL, NULL));
+  last = strstr (page, "etcdctl auth enable\n");
+  g_assert_nonnull (last);
+  end = strstr (last, "```");
+  g_assert_nonnull (end);
+  *end = '\0';
+  block = g_strrstr (page, "```sh\n");
+  g_assert_nonnull (block);
+  return g_strdup (block + strlen ("```sh\n"));
+}
+
+/* Runs it at home in `dir`: in PAGE_FOLDER are the passwords afterwards. */
 static void
 run_page (Cluster *cluster, const char *dir)
 {
-  g_autofree char *page = NULL, *quoted = NULL, *command = NULL, *out = NULL, *err = NULL;
+  g_autofree char *block = block_of_page (), *quoted = g_shell_quote (block), *command = NULL, *out = NULL, *err = NULL;
+  g_autofree char *folder = g_build_filename (dir, PAGE_FOLDER, NULL), *file = g_build_filename (folder, "etcdctl.env", NULL);
+  g_autofree char *env = g_strdup_printf ("export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=%s\n", cluster->members[0].client);
   g_autoptr (GError) error = NULL;
-  char *block, *end;
   int status;
 
-  g_assert_true (g_file_get_contents (ETCD_PAGE, &page, NULL, NULL));
-  block = strstr (page, "<!-- run: once -->\n```sh\n");
-  g_assert_nonnull (block);
-  block = strstr (block, "sh\n") + strlen ("sh\n");
-  end = strstr (block, "```");
-  g_assert_nonnull (end);
-  *end = '\0';
-  quoted = g_shell_quote (block);
-  command = g_strdup_printf ("env -C '%s' ETCDCTL_ENDPOINTS=%s sh -ec %s", dir, cluster->members[0].client, quoted);
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (file, env, -1, NULL));
+  command = g_strdup_printf ("env HOME='%s' sh -ec %s", dir, quoted);
   g_assert_true (g_spawn_command_line_sync (command, &out, &err, &status, &error));
   if (status != 0)
     g_error ("%s: %s", block, err);
@@ -156,7 +176,7 @@ static VrEtcdOptions *
 options_of_page (Cluster *cluster, const char *dir, const char *host)
 {
   VrEtcdOptions *options = cluster_options (cluster, "/virt-relay");
-  g_autofree char *name = g_strconcat (host, ".password", NULL), *path = g_build_filename (dir, name, NULL), *password = file_text (path);
+  g_autofree char *path = g_strdup_printf ("%s/" PAGE_FOLDER "/etcd-%s.password", dir, host), *password = file_text (path);
 
   options->user = g_strdup (host);
   options->password = g_strdup (g_strchomp (password));
@@ -283,6 +303,29 @@ test_check_tls (void)
   assert_part (good, "TLS");
 }
 
+/* Users, and clients that have to show a certificate: one with a common name is refused, and the check says what to do. */
+static void
+test_check_named_client (void)
+{
+  g_autoptr (Cluster) cluster = cluster_new (1, TRUE);
+  g_autoptr (VrEtcdOptions) options = cluster_options (cluster, PREFIX);
+  g_autoptr (GPtrArray) findings = NULL;
+  const VrEtcdFinding *finding;
+
+  make_users (options);
+  options->user = g_strdup ("h1");
+  options->password = g_strdup ("secret of h1");
+  assert_part (options, NULL);
+  g_free (options->certificate);
+  g_free (options->key);
+  options->certificate = g_build_filename (cluster->dir, "server.pem", NULL);
+  options->key = g_build_filename (cluster->dir, "server.key", NULL);
+  findings = vr_etcd_check (options, "h1", 60000);
+  finding = findings->pdata[0];
+  g_assert_cmpstr (finding->part, ==, "TLS");
+  g_assert_nonnull (strstr (finding->message, "a certificate without one, see [log] certificate"));
+}
+
 static void
 test_check_machine (void)
 {
@@ -309,6 +352,7 @@ main (int argc, char **argv)
   g_test_add_func ("/etcd/check/names", test_check_names);
   g_test_add_func ("/etcd/check/log-in", test_check_login);
   g_test_add_func ("/etcd/check/tls", test_check_tls);
+  g_test_add_func ("/etcd/check/named-client", test_check_named_client);
   g_test_add_func ("/etcd/check/machine", test_check_machine);
   result = g_test_run ();
   g_clear_pointer (&tls, cluster_free);
