@@ -268,22 +268,24 @@ send_out (VrOutlet *out, Frame *frame)
   g_assert_cmpint (vr_outlet_send_packet (out, &frame->header, frame->data + ETH_HLEN, frame->len - ETH_HLEN), ==, 0);
 }
 
-/* A socket of the peer's that sees every TCP segment that comes for it. */
+/* A socket of the peer's that sees every TCP segment that comes for it, within 20 s. */
 static int
 segments_open (int family)
 {
-  int fd;
+  struct timeval patience = { 20, 0 };
+  int            fd;
 
   host_enter ("peer");
   fd = socket (family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP);
   host_leave ();
   g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), ==, 0);
   return fd;
 }
 
-/* frame_tcp()'s bytes in order, in segments of 1000; the receiving side may have put several together. */
+/* frame_tcp()'s bytes in order, of segments of `size`; the receiving side may have put several together. */
 static void
-expect_segments (int fd, gsize bytes, gsize headers)
+expect_segments (int fd, gsize bytes, gsize size, gsize headers)
 {
   g_autofree guint8 *got = g_malloc (FRAME_MAX);
 
@@ -293,13 +295,13 @@ expect_segments (int fd, gsize bytes, gsize headers)
 
       g_assert_cmpint (len, >, (gssize) headers);
       for (gsize i = headers; i < (gsize) len; i++, at++)
-        g_assert_cmpuint (got[i], ==, at / 1000);
+        g_assert_cmpuint (got[i], ==, at / size);
     }
 }
 
 /*
  * Packets that leave by the interface from user space, while the guest's routes still lead elsewhere: encrypted like all others, their
- * checksums completed (the receiver checks those that come out of ESP), GSO packets segmented.
+ * checksums completed (the receiver checks those that come out of ESP), GSO packets segmented, so that the tunnel takes the segments: agreed upon without one, they are larger.
  */
 static void
 test_outlet (void)
@@ -324,13 +326,15 @@ test_outlet (void)
   for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
     {
       g_autoptr (Frame) udp = frame_udp (pairs[i][0], pairs[i][1], 4000, "past the route", TRUE);
-      g_autoptr (Frame) tcp = frame_tcp (pairs[i][0], pairs[i][1], 20, 1000);
+      g_autoptr (Frame) tcp = frame_tcp (pairs[i][0], pairs[i][1], 20, 1000), too_large = frame_tcp (pairs[i][0], pairs[i][1], 20, 1440);
       int far = udp_open ("peer", pairs[i][1], 4000), segments = segments_open (i == 0 ? AF_INET : AF_INET6);
 
       send_out (out, udp);
       udp_expect (far, "past the route");
       send_out (out, tcp);
-      expect_segments (segments, 20 * 1000, 20 + (i == 0 ? 20 : 0));
+      expect_segments (segments, 20 * 1000, 1000, 20 + (i == 0 ? 20 : 0));
+      send_out (out, too_large);
+      expect_segments (segments, 20 * 1440, 1440, 20 + (i == 0 ? 20 : 0));
       close (far);
       close (segments);
     }
