@@ -3,7 +3,8 @@
 #
 #   LAB_SRC    tests/lab
 #   VR_SRC     the source tree
-#   VR_BUILD   the build folder; everything that is kept between runs is in $VR_BUILD/lab = LAB_DIR
+#   VR_BUILD   the build folder
+#   LAB_DIR    everything that is kept between runs, by default $VR_BUILD/lab; with another one a second lab can run beside the first
 #   LAB_BUILD  Meson's build folder
 #   LAB_BIN    the lab's own programs
 #   LAB_RUN    what a running lab keeps: on a tmpfs that ends with the lab
@@ -12,7 +13,7 @@ LAB_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VR_SRC=$(cd "$LAB_SRC/../.." && pwd)
 VR_BUILD=${VR_BUILD:-$VR_SRC/build}
 [[ $VR_BUILD == /* ]] || VR_BUILD=$PWD/$VR_BUILD
-LAB_DIR=$VR_BUILD/lab
+LAB_DIR=${LAB_DIR:-$VR_BUILD/lab}
 LAB_BUILD=$VR_BUILD/plain
 LAB_BIN=$LAB_BUILD/tests/lab
 LAB_RUN=/run/lab

@@ -81,7 +81,7 @@ vm_stop() {
 # What the VM's first process runs: a script on standard output.
 vm_job() {
   cat << JOB
-export PATH=$PATH VR_BUILD=$VR_BUILD LAB_IN_VM=yes
+export PATH=$PATH VR_BUILD=$VR_BUILD LAB_DIR=$LAB_DIR LAB_IN_VM=yes
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /dev/pts /dev/shm /dev/net /run/lock /lib/modules
 mount -t devpts devpts /dev/pts
