@@ -114,6 +114,16 @@ vr_relay_know_tokens (VrRelay *self, VrLocal *local)
 
 /* ---- what is not proven ---- */
 
+/*
+ * Its writer was given the XML once, and nothing leaves. The target of a migration that failed may have announced the guest once more, as the epoch is another,
+ * before it heard that its QEMU is gone, and takes that back. If it does not, it is looked into when the guest leaves.
+ */
+static gboolean
+may_be_left_over (const VrRelay *self, const VrLocal *local, const VrRecord *intent)
+{
+  return local->presence == VR_PRESENCE_RUNNING && vr_book_judge (self->book, intent) == VR_PROOF_SPENT;
+}
+
 static void
 doubt (VrRelay *self, VrLocal *local, VrRecord *intent)
 {
@@ -139,7 +149,8 @@ vr_relay_doubt (VrRelay *self, VrLocal *local)
   g_autoptr (GPtrArray) intents = vr_book_unproven (self->book, local->uuid);
 
   for (guint i = 0; i < intents->len; i++)
-    doubt (self, local, intents->pdata[i]);
+    if (!may_be_left_over (self, local, intents->pdata[i]))
+      doubt (self, local, intents->pdata[i]);
 }
 
 static const char *

@@ -94,8 +94,35 @@ test_spent_again (void)
   g_autofree char *token = fail (world);
 
   relay_world_announce (world, token);
+  relay_world_event (world, VR_VIRT_LEAVING);
   g_assert_true (wait_for (is_refused, world));
   g_assert_true (relay_world_says (world, "from before its last migration or try? Make that anew from what virsh dumpxml --migratable d says"));
+}
+
+static gboolean
+is_announced_twice (gpointer world)
+{
+  g_autoptr (GPtrArray) history = vr_log_history (((RelayWorld *) world)->log, D);
+  guint n = 0;
+
+  for (guint i = 0; i < history->len; i++)
+    n += ((VrRecord *) history->pdata[i])->state == VR_STATE_INCOMING;
+  return n == 2;
+}
+
+/* Or it is left over: h2 heard that the guest came back before its QEMU was gone, and announced it once more. While nothing leaves that misleads nobody. */
+static void
+test_spent_and_staying (void)
+{
+  g_autoptr (RelayWorld) world = relay_world_new ();
+  g_autofree char *token = fail (world);
+
+  relay_world_announce (world, token);
+  g_assert_true (wait_for (is_announced_twice, world));
+  for (guint i = 0; i < 3; i++)
+    relay_world_event (world, VR_VIRT_CHANGED);
+  g_assert_cmpuint (relay_world_refused (world), ==, 0);
+  g_assert_false (relay_world_says (world, "records of h2"));
 }
 
 /* ... and with the XML of now it is believed */
@@ -120,6 +147,7 @@ main (int argc, char **argv)
   netns_add ("/refused/wrong", test_wrong);
   netns_add ("/refused/spent", test_spent);
   netns_add ("/refused/spent-again", test_spent_again);
+  netns_add ("/refused/spent-and-staying", test_spent_and_staying);
   netns_add ("/refused/again", test_again);
   return g_test_run ();
 }
