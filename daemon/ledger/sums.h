@@ -25,6 +25,7 @@ typedef struct {
   GPtrArray *waits;      /* of VrLoss, none of 0 packets: what was in the target's tap when all was counted, and the guest may still read */
   guint64    waiting;    /* their sum */
   guint64    duplicates; /* at worst */
+  guint64    changed_sent, changed_arrived; /* from the origin to the target, of NICs of which large packets were: kernels cut and join those, and the sums say nothing */
   GPtrArray *faults;     /* of char*: sums that do not add up, with guest, NIC and difference */
   char      *verdict;    /* one line */
 } VrMigration;
