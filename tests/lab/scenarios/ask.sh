@@ -25,6 +25,7 @@ expect_ok "by what it holds itself" verified
 migrate d h3 h1
 expect_owner d h1
 expect_soon "s reaches d at home" reaches s d
+expect_soon "h3 relays nothing any more" not tunnel_up h3 h1
 remember h1
 expect_ok "flush" on h1 virt-relay flush --yes
 left() { on h1 bash -c 'nft list tables; ip -o link | grep " vr-"; ip route show table all proto 118; ip rule | grep 118; true' | grep -E 'virt-relay$|vr-|proto 118'; }
