@@ -51,7 +51,7 @@ own_devices() {
   rmdir /run/lab-dev
 }
 
-# plain_unit: where the kernel has no IPsec the unit is as it is installed, but its program is another
+# plain_unit: where the kernel has no IPsec the unit is as it is installed, but its program is another, which may be in /tmp
 plain_unit() {
   mkdir -p /etc/systemd/system/virt-relayd.service.d
   cat > /etc/systemd/system/virt-relayd.service.d/plain.conf << X
@@ -60,6 +60,7 @@ ExecStart=
 ExecStart=$LAB_BIN/virt-relayd-plain
 Environment=LAB_PLAIN=$LAB_RUN/plain
 ReadWritePaths=$LAB_RUN/plain
+$([[ $LAB_BIN != /tmp/* ]] || echo PrivateTmp=no)
 X
 }
 
