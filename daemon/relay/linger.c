@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Guests that came home, and of which not everybody may have heard (model/linger.h): what the plan is told of them, and a plan anew when that ends. */
+/* Guests that came home, and of which not everybody may have heard (model/linger.h): what the plan is told of them. */
 #include "relay-private.h"
 
 void
@@ -46,28 +46,8 @@ vr_relay_linger_fill (VrRelay *self, VrFacts *facts)
   lingering_until (self, facts->lingering);
 }
 
-static gboolean
-on_over (gpointer data)
+gint64
+vr_relay_linger_next (VrRelay *self)
 {
-  VrRelay *self = data;
-
-  self->linger_wait = 0;
-  vr_relay_reconcile_soon (self);
-  return G_SOURCE_REMOVE;
-}
-
-void
-vr_relay_linger_watch (VrRelay *self)
-{
-  gint64 next = lingering_until (self, NULL), now = g_get_real_time ();
-
-  g_clear_handle_id (&self->linger_wait, g_source_remove);
-  if (next != G_MAXINT64) /* not to be fooled by a clock that is set: looked at again after a minute at most */
-    self->linger_wait = g_timeout_add (CLAMP ((next - now) / 1000 + 1, 1, 60000), on_over, self);
-}
-
-void
-vr_relay_linger_stop (VrRelay *self)
-{
-  g_clear_handle_id (&self->linger_wait, g_source_remove);
+  return lingering_until (self, NULL);
 }

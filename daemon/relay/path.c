@@ -209,16 +209,6 @@ on_look (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static gboolean
-on_waited (gpointer data)
-{
-  VrRelay *self = data;
-
-  self->path_wait = 0;
-  vr_relay_reconcile_soon (self);
-  return G_SOURCE_REMOVE;
-}
-
 /* Read by people and by the lab: what changed when. */
 static void
 say_changes (VrRelay *self)
@@ -253,19 +243,19 @@ say_changes (VrRelay *self)
 void
 vr_relay_path_watch (VrRelay *self)
 {
-  gint64 next = waited_until (self, NULL), now = g_get_real_time ();
-
   say_changes (self);
   if (self->path_look == 0)
     look_again (self, 0);
-  g_clear_handle_id (&self->path_wait, g_source_remove);
-  if (next != G_MAXINT64) /* not to be fooled by a clock that is set: looked at again after a minute at most */
-    self->path_wait = g_timeout_add (MIN (60000, (next - now) / 1000 + 1), on_waited, self);
+}
+
+gint64
+vr_relay_path_next (VrRelay *self)
+{
+  return waited_until (self, NULL);
 }
 
 void
 vr_relay_path_stop (VrRelay *self)
 {
   g_clear_handle_id (&self->path_look, g_source_remove);
-  g_clear_handle_id (&self->path_wait, g_source_remove);
 }

@@ -79,7 +79,7 @@ vr_relay_reconcile (VrRelay *self)
   log_changes (changes);
   watch_for_asking (self);
   vr_relay_path_watch (self);
-  vr_relay_linger_watch (self);
+  vr_relay_reconcile_at (self, MIN (vr_relay_path_next (self), vr_relay_linger_next (self)));
   vr_relay_ledger_look (self);
   vr_relay_change_next (self);
   g_hash_table_iter_init (&iter, self->locals);

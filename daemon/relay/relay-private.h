@@ -60,10 +60,9 @@ struct _VrRelay {
   GHashTable     *changed;   /* set of "INTERFACE ADDRESS": VrFacts's */
   GHashTable     *held;      /* set of "INTERFACE ADDRESS": paths that `change` is about */
   VrChange       *change;    /* a change of paths that is under way, or NULL */
-  guint           path_look, path_wait; /* sources: look again; something was waited for */
+  guint           path_look; /* source: look again */
   gboolean        path_known; /* looked once */
   VrLinger        linger;    /* guests that came home: linger.c's */
-  guint           linger_wait; /* source: the next one's time is over */
   GHashTable     *rates;     /* tap -> packets that it gets: rates.c's */
   guint           rate_wait; /* source: a rate is measured again */
   GHashTable     *up;        /* set of the peers whose tunnel was up when last told */
@@ -75,7 +74,7 @@ struct _VrRelay {
   GHashTable     *refused, *said, *waits; /* refused.c's: for good, said at the last look, waited at the last look */
   VrPlan         *plan;      /* applied last */
   void          (*reconcile) (VrRelay *self); /* relay.c sets it: for say.c, below all others */
-  guint           idle, tick;
+  guint           idle, due, tick;
   guint           ticks;
   guint           retry;     /* a reconcile that failed is tried again */
   gboolean        log_ready;
@@ -86,6 +85,7 @@ struct _VrRelay {
 
 /* say.c: below all others */
 void vr_relay_reconcile_soon (VrRelay *self);
+void vr_relay_reconcile_at (VrRelay *self, gint64 at_us); /* wall clock; instead of the time said before. G_MAXINT64: no time is known */
 void vr_relay_trouble (VrRelay *self, const char *about, const char *what); /* what NULL: over */
 void vr_relay_say_path (VrRelay *self, const VrPath *path); /* it became direct, or ceased to be */
 void vr_relay_say_ready (VrRelay *self);
@@ -139,14 +139,14 @@ void     vr_relay_events_connect (VrRelay *self);
 void vr_relay_path_look (VrRelay *self); /* reads the counters */
 void vr_relay_path_fill (VrRelay *self, VrFacts *facts);
 void vr_relay_path_watch (VrRelay *self); /* after a new plan */
+gint64 vr_relay_path_next (VrRelay *self); /* when the next path is sure without an answer; G_MAXINT64: none by itself */
 void vr_relay_path_stop (VrRelay *self);
 
 /* linger.c: guests that came home, and of which not everybody may have heard */
 void vr_relay_linger_init (VrRelay *self);
 void vr_relay_linger_log (VrRelay *self, gboolean away); /* the log is away, or back; said again: nothing changes */
 void vr_relay_linger_fill (VrRelay *self, VrFacts *facts);
-void vr_relay_linger_watch (VrRelay *self); /* after a new plan */
-void vr_relay_linger_stop (VrRelay *self);
+gint64 vr_relay_linger_next (VrRelay *self); /* when the next one ends; G_MAXINT64: none does by itself */
 
 /* rates.c: how much comes to guests here */
 void vr_relay_rates_stop (VrRelay *self);

@@ -210,10 +210,10 @@ vr_relay_stop (VrRelay *self)
 {
   g_cancellable_cancel (self->cancellable);
   g_clear_handle_id (&self->idle, g_source_remove);
+  g_clear_handle_id (&self->due, g_source_remove);
   g_clear_handle_id (&self->tick, g_source_remove);
   g_clear_handle_id (&self->retry, g_source_remove);
   vr_relay_path_stop (self);
-  vr_relay_linger_stop (self);
   vr_relay_rates_stop (self);
   vr_relay_ledger_stop (self);
   vr_relay_change_stop (self);

@@ -71,3 +71,21 @@ vr_relay_reconcile_soon (VrRelay *self)
   if (self->idle == 0)
     self->idle = g_idle_add_full (G_PRIORITY_DEFAULT, on_idle, self, NULL);
 }
+
+static gboolean
+on_due (gpointer data)
+{
+  VrRelay *self = data;
+
+  self->due = 0;
+  vr_relay_reconcile_soon (self);
+  return G_SOURCE_REMOVE;
+}
+
+void
+vr_relay_reconcile_at (VrRelay *self, gint64 at_us)
+{
+  g_clear_handle_id (&self->due, g_source_remove);
+  if (at_us != G_MAXINT64) /* not to be fooled by a clock that is set: looked at again after a minute at most */
+    self->due = g_timeout_add (CLAMP ((at_us - g_get_real_time ()) / 1000 + 1, 1, 60000), on_due, self);
+}
