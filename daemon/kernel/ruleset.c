@@ -10,7 +10,7 @@
  *   placed#       guests that run here and belong to this host
  *   net#          the own guest networks
  *   remote-net#   guest networks of the other hosts, reached through tunnels or not
- *   relay#        guests that this host relays, or is about to: what goes to them through a tunnel is counted, each by
+ *   relay#        guests that this host relays, is about to, or did until lately: what goes to them through a tunnel is counted, each by
  *                 itself
  *   untracked#    guests that this host relays now
  *   away#         guests here that are away from home
@@ -29,8 +29,8 @@
  *   large-relayed#   and of that, what the kernel takes on. It drops what is larger than the MTU of the interface that it is routed to, and tells its
  *                 sender so, between the hooks "prerouting" and "forward": so what is in large# alone was too large. It is not known by its length: a
  *                 GSO packet is larger than any MTU, and fits, because its segments do
- *   peer-homed#   interface . guest: runs here and has its home there, or came from there: it may be sent to from any
- *                 source
+ *   peer-homed#   interface . guest: runs here and has its home there, or came from there, or is relayed and has its home there: it may be sent to
+ *                 from any source
  *
  * Who may pass:
  *   From a tunnel, forwarded: a guest of this host's that runs there, but not back into a network behind that tunnel, unless
@@ -40,7 +40,8 @@
  *   From a tunnel, to this host itself: sources that are behind that peer. Neighbour discovery is let in (a tunnel has
  *   none, a plain interface in its place does); other multicast is of no use to anybody and is dropped.
  *   From a tunnel into a tunnel, with the address of a guest that is placed here: it was sent from here before, and somebody
- *   sent it back who knows less, or more, than this host. Dropped (circling).
+ *   sent it back who knows less, or more, than this host. Dropped (circling). Likewise what the home of a relayed guest sends on for it, if its source is
+ *   in a network of this host's, or a guest that left from here.
  *   To a known guest, or to a network that has a tunnel, leaving by anything but a tunnel or a guest's bridge: dropped
  *   (guest-in-clear, network-in-clear), unless an IPsec policy encrypts it, which is the administrator's own tunnel. The
  *   hook sees forwarded packets and the host's own, and the inside of a tunnel's packets a second time, then with a
@@ -180,9 +181,17 @@ static const char base[] =
   "  iifname . IP daddr @peer-net# IP daddr @foreign-destination#\n"
   "  iifname . IP daddr @peer-net# counter name foreign-destination drop\n"
   "}\n"
+  "chain circling {\n"
+  "  IP daddr @circling#\n"
+  "  counter name circling drop\n"
+  "}\n"
+  "chain for-homed {\n"
+  "  oifname \"vr-*\" IP saddr @net# goto circling\n"
+  "  oifname \"vr-*\" IP saddr @untracked# goto circling\n"
+  "}\n"
   "chain from-peer {\n"
   "  iifname . IP saddr @peer-owned# goto from-away\n"
-  "  iifname . IP daddr @peer-homed# return\n"
+  "  iifname . IP daddr @peer-homed# goto for-homed\n"
   "  iifname . IP saddr @peer-guest# goto for-here\n"
   "  iifname . IP saddr @peer-net# goto for-here\n"
   "  iifname . IP saddr @peer-host# goto for-here\n"
@@ -192,8 +201,7 @@ static const char base[] =
   "chain forward {\n"
   "  type filter hook forward priority filter - 5; policy accept;\n"
   "  iifname \"vr-*\" jump from-peer\n"
-  "  iifname \"vr-*\" oifname \"vr-*\" IP saddr @placed# IP daddr @circling#\n"
-  "  iifname \"vr-*\" oifname \"vr-*\" IP saddr @placed# counter name circling drop\n"
+  "  iifname \"vr-*\" oifname \"vr-*\" IP saddr @placed# goto circling\n"
   "  IP saddr @away# oifname != \"vr-*\" oifname != @guest-bridge counter name away-in-clear drop\n"
   "  oifname \"vr-*\" IP daddr @relay#\n"
   "  oifname != \"vr-*\" IP daddr @handed#\n"

@@ -79,13 +79,16 @@ admit (const VrPlan *plan, const char *in, const char *source, const char *desti
     verdict->dropped = "foreign-source";
 }
 
-/* Chains forward and clear: what may leave by `out`, an interface of a route. */
+/* Chains for-homed, forward and clear: what may leave by `out`, an interface of a route. */
 static const char *
-refuse_out (const VrPlan *plan, const char *in, const char *out, const char *source)
+refuse_out (const VrPlan *plan, const char *in, const char *out, const char *source, const VrElement *admits)
 {
-  gboolean from_tunnel = g_str_has_prefix (in, VR_LINK_PREFIX), to_tunnel = g_str_has_prefix (out, VR_LINK_PREFIX);
+  gboolean between_tunnels = g_str_has_prefix (in, VR_LINK_PREFIX) && g_str_has_prefix (out, VR_LINK_PREFIX);
+  gboolean by_home = admits != NULL && g_str_has_prefix (admits->set, "peer-homed");
+  gboolean from_here = find_element (plan, "placed", NULL, source) != NULL
+                       || (by_home && (find_element (plan, "net", NULL, source) != NULL || find_element (plan, "untracked", NULL, source) != NULL));
 
-  return from_tunnel && to_tunnel && find_element (plan, "placed", NULL, source) != NULL ? "circling" : NULL;
+  return between_tunnels && from_here ? "circling" : NULL;
 }
 
 /* ---- routes ---- */
@@ -167,6 +170,6 @@ vr_explain_forward (const VrPlan *plan, const char *in, const char *source, cons
     return verdict;
   route (plan, in, source, destination, &verdict);
   if (verdict.route != NULL && verdict.route->type == VR_ROUTE_VIA_DEV)
-    verdict.dropped = refuse_out (plan, in, verdict.route->dev, source);
+    verdict.dropped = refuse_out (plan, in, verdict.route->dev, source, verdict.admits);
   return verdict;
 }

@@ -18,13 +18,26 @@ admit_relayed (VrDraft *draft, const char *owner, const char *address)
   vr_draft_address (draft, "peer-owned", dev, address);
 }
 
+/* Its home may not have heard yet that it left here: until then it sends here what comes to it, from anybody. */
+static void
+admit_home (VrDraft *draft, const VrCase *c)
+{
+  g_autofree char *dev = vr_tunnel_dev (c->home);
+
+  for (guint i = 0; i < c->addresses->len; i++)
+    vr_draft_address (draft, "peer-homed", dev, c->addresses->pdata[i]);
+}
+
 void
 vr_plan_relayed (VrDraft *draft, const VrCase *c)
 {
-  const char      *bridge = g_str_equal (c->home, draft->facts->self) ? draft->facts->bridge : NULL;
+  gboolean         home = g_str_equal (c->home, draft->facts->self);
+  const char      *bridge = home ? draft->facts->bridge : NULL;
   const char      *bridge_mac = vr_plan_mac_of (draft, bridge);
   g_autofree char *dev = vr_tunnel_dev (c->owner);
 
+  if (!home)
+    admit_home (draft, c);
   for (guint i = 0; i < c->record->nics->len; i++)
     {
       const VrNic *nic = c->record->nics->pdata[i];

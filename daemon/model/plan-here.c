@@ -120,7 +120,10 @@ count_arrivals (VrDraft *draft, const VrCase *c)
     vr_draft_address (draft, "arrived", dev, c->addresses->pdata[i]);
 }
 
-/* Its origin may still have packets on the way that it relays, from anybody. */
+/*
+ * Its origin may still have packets on the way that it relays, from anybody. Some of them this host sent there itself, when it did not know better: the
+ * ledger needs their number, so these go on being counted, though no more come.
+ */
 static void
 admit_origin (VrDraft *draft, const VrCase *c)
 {
@@ -130,7 +133,11 @@ admit_origin (VrDraft *draft, const VrCase *c)
     return;
   dev = vr_tunnel_dev (c->origin);
   for (guint i = 0; i < c->addresses->len; i++)
-    vr_draft_address (draft, "peer-homed", dev, c->addresses->pdata[i]);
+    {
+      vr_draft_address (draft, "peer-homed", dev, c->addresses->pdata[i]);
+      if (!c->away)
+        vr_draft_address (draft, "relay", NULL, c->addresses->pdata[i]);
+    }
 }
 
 /* It came home: its cache may still hold the gateway's address with the other host's MAC. */

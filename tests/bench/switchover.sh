@@ -57,8 +57,10 @@ one() {
   [ "$rate" = bulk ] || jq -e .there "$RESULT/traffic-s-d.json" > /dev/null || die "the guest hangs: it gave no report"
   wait_for 40 counted "$from" "$next" || die "the ledger is not whole within 40 s"
   if [ "$rate" = bulk ]; then cat "$LAB_RUN/bulk.json"; else
-    jq --argjson stop "$(guest_events d | awk '$5 == "STOP" {at = $1} END {print at}')" '{sent, lost: .there.lost,
-      early: ([.there.missing, .there.missing_at] | transpose | map(select(.[1][1] < $stop - 1) | .[0][1] - .[0][0] + 1) | add // 0), overflowed: .there.overflowed, duplicated: .there.duplicated, reordered: .there.reordered, gap_ms}' "$RESULT/traffic-s-d.json"
+    jq --argjson stop "$(guest_events d | awk '$5 == "STOP" {at = $1} END {print at}')" '
+      ([.there.missing, .there.missing_at] | transpose | map({n: (.[0][1] - .[0][0] + 1), first: (.[1][0] - $stop), last: (.[1][1] - $stop)})) as $gaps |
+      {sent, lost: .there.lost, early: ($gaps | map(select(.last < -1).n) | add // 0), overflowed: .there.overflowed, duplicated: .there.duplicated,
+       reordered: .there.reordered, gap_ms, lost_ms_after_stop: ($gaps | map([.first, .last] | map(. * 1000 | round)) | .[:10])}' "$RESULT/traffic-s-d.json"
   fi > "$LAB_RUN/row.traffic"
   jq -s -c 'add' "$LAB_RUN/row.traffic" <(ledger_part "$from") <(echo "{\"pause_ms\": $(measure qemu_pause_ms)}") > "$LAB_RUN/row"
 }

@@ -9,6 +9,7 @@
  *     wrong-host      a host sends a guest's packet to nobody but the owner or home that its book names
  *     inbound-first   once the origin gave a guest away to a target that announced it, what it relays gets to the QEMU at the target, if the tunnel is up
  *     homecoming      as long as not all know that it came home, what its origin relays is delivered there, if the tunnel is up
+ *     late-home       what the home sends on, from anybody, to the host that owned the guest until lately is taken there, not refused as foreign
  *     (one-owner, given-by-owner, says-it-once and refused are checked as records are written and read: sim-daemon.c)
  *     attracted       where a host lies, to which no guest was ever given, nobody believes that one's addresses are there (sim-liar.c)
  *   When all news has arrived, in the middle of a migration or not:
@@ -116,6 +117,20 @@ check_layer (Sim *sim, const char *sender, const SimAddress *to, const SimFate *
     fail_packet (sim, "layers", sender, to, fate, layer);
 }
 
+/* Its home may be the last to hear that the host left which it sends to; that one relays what comes by its home, from anybody. */
+static void
+check_late_home (Sim *sim, const char *sender, guint guest, const SimFate *fate)
+{
+  guint           home = sim->net.guests[guest].home, last = (guint) fate->path[fate->n_path - 1];
+  const VrRecord *custody = sim->hosts[last].down ? NULL : sim_custody (sim, last, guest);
+
+  if (fate->end != SIM_DROPPED || !g_str_has_prefix (fate->reason, "foreign-") || fate->n_path < 2 || fate->path[fate->n_path - 2] != (int) home || custody == NULL
+      || g_strcmp0 (custody->origin, sim->hosts[last].name) != 0 || g_str_equal (custody->owner, sim->hosts[last].name))
+    return;
+  if (custody->state == VR_STATE_MOVED || !g_str_equal (custody->owner, custody->home) || (sim->hosts[last].lingering & 1U << guest))
+    fail_packet (sim, "late-home", sender, &sim->net.guests[guest].address, fate, "the host that it left must take what its home sends there");
+}
+
 static void
 check_to_guest (Sim *sim, guint host, guint guest)
 {
@@ -126,6 +141,7 @@ check_to_guest (Sim *sim, guint host, guint guest)
   SimFate           fate = sim_send_from_neighbour (&sim->net, host, to, base);
 
   check_fate (sim, self, -1, to, &fate);
+  check_late_home (sim, self, guest, &fate);
   fate = sim_send_from_host (&sim->net, host, to, base);
   check_fate (sim, self, -1, to, &fate);
   if (custody == NULL)

@@ -94,7 +94,7 @@ count_answer (SimNet *net, guint host, int iif, const SimAddress *from)
 
 /* Why what comes out of a tunnel may not be forwarded, or NULL. */
 static const char *
-refuse_from_peer (const SimKernel *kernel, Packet *packet, guint host, int iif)
+refuse_from_peer (const SimKernel *kernel, Packet *packet, guint host, int iif, int oif)
 {
   gboolean for_here = sim_kernel_has (kernel, SIM_SET_HERE, SIM_ANY, packet->to) || sim_kernel_has (kernel, SIM_SET_NET, SIM_ANY, packet->to);
 
@@ -104,8 +104,12 @@ refuse_from_peer (const SimKernel *kernel, Packet *packet, guint host, int iif)
 
       return back && !(packet->layers & SIM_BACK_AGAIN) ? "foreign-destination" : NULL;
     }
-  if (sim_kernel_has (kernel, SIM_SET_PEER_HOMED, iif, packet->to))
-    return NULL;
+  if (sim_kernel_has (kernel, SIM_SET_PEER_HOMED, iif, packet->to)) /* anything, but not what was sent from here before */
+    {
+      gboolean back = oif < SIM_HOSTS && (sim_kernel_has (kernel, SIM_SET_NET, SIM_ANY, packet->from) || sim_kernel_has (kernel, SIM_SET_UNTRACKED, SIM_ANY, packet->from));
+
+      return back && !(packet->layers & SIM_BACK_AGAIN) ? "circling" : NULL;
+    }
   if (sim_kernel_has (kernel, SIM_SET_PEER_GUEST, iif, packet->from))
     {
       count_answer (packet->net, host, iif, packet->from);
@@ -126,7 +130,7 @@ refuse (const SimKernel *kernel, Packet *packet, guint host, int iif, int oif)
   if (packet->layers & SIM_NO_FILTER)
     return NULL;
   if (iif < SIM_HOSTS)
-    why = refuse_from_peer (kernel, packet, host, iif);
+    why = refuse_from_peer (kernel, packet, host, iif, oif);
   if (why == NULL && iif < SIM_HOSTS && oif < SIM_HOSTS && !(packet->layers & SIM_BACK_AGAIN)
       && sim_kernel_has (kernel, SIM_SET_PLACED, SIM_ANY, packet->from))
     why = "circling";
@@ -180,6 +184,16 @@ leave_on_bridge (Packet *packet, guint host)
   return end (packet, found ? SIM_DELIVERED : SIM_NOBODY, NULL);
 }
 
+/* The kernel takes no IPv4 packet from elsewhere whose source is an address of its own. */
+static gboolean
+is_martian (const Packet *packet, guint host, int iif)
+{
+  const SimNet *net = packet->net;
+
+  return iif != SIM_OWN && !packet->from->v6
+         && (sim_address_equal (packet->from, &net->gateways[host][0]) || sim_address_equal (packet->from, &net->underlays[host]));
+}
+
 /* One host; TRUE: the packet goes on, and *host and *iif are where it comes out. */
 static gboolean
 pass_host (Packet *packet, guint *host, int *iif)
@@ -190,6 +204,8 @@ pass_host (Packet *packet, guint *host, int *iif)
   const char      *why;
   int              oif;
 
+  if (is_martian (packet, *host, *iif))
+    return end (packet, SIM_DROPPED, "martian source");
   if (sim_address_equal (packet->to, &net->gateways[*host][packet->to->v6]) || sim_address_equal (packet->to, &net->underlays[*host]))
     return enter_host (packet, kernel, *host, *iif);
   route = packet->layers & SIM_NO_RULES ? NULL : sim_kernel_route (kernel, packet->from, packet->to, *iif);

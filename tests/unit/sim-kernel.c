@@ -14,7 +14,7 @@ typedef struct {
 } Rule;
 
 static const char *const set_names[] = { "guest",    "here",      "placed",     "away",       "net",        "remote-net", "peer-net",
-                                         "peer-host", "peer-owned", "peer-homed", "peer-guest", "sought",     "bridge" };
+                                         "peer-host", "peer-owned", "peer-homed", "peer-guest", "sought",     "untracked", "bridge" };
 G_STATIC_ASSERT (G_N_ELEMENTS (set_names) == SIM_SET_OTHER);
 
 typedef struct {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# test-count.sh COUNT: what tests/count makes of programs that end in every way, each run by meson test. TAP.
+# test-count.sh COUNT: what tests/count makes of programs that end in every way, each run by meson test, and that it names as many as it counts as failed. TAP.
 set -u
 count=$(realpath "$1")
 dir=$(mktemp -d)
@@ -34,14 +34,14 @@ program plain-skipped exitcode 0 0 1 'exit 77'
 
 n=0 status=0
 counted() { # TITLE LOG EXPECTED
-  local got
-  got=$("$count" "$2")
+  local got named
+  { read -r got; named=$(wc -l); } < <("$count" "$2")
   n=$((n + 1))
-  if [ "$got" = "$3" ]; then
+  if [ "$got, $named" = "$3, $(cut -d ' ' -f 2 <<< "$3")" ]; then
     echo "ok $n - $1"
   else
     echo "not ok $n - $1"
-    echo "# counted: $got, expected: $3"
+    echo "# counted: $got, named as failed: $named; expected: $3"
     status=1
   fi
 }

@@ -242,6 +242,7 @@ test_origin_relays_on (void)
   world_settle (world, "h4", VR_PRESENCE_RUNNING, FALSE);
   h3 = world_plan (world, "h3");
   expect_line (h3, "route 10.9.1.100/32 dev vr-h4 table 30321 metric 10"); /* a peer may not have heard of it */
+  expect_line (h3, "element inet peer-homed4 { \"vr-h1\" . 10.9.1.100 }"); /* nor its home, which sends on what comes from anybody */
   expect_line (h3, "element inet here4 { 10.9.1.100 }");
   expect_line (h3, "tunnel h4 dev vr-h4 initiate");
   world_here (world);

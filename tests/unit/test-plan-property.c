@@ -263,6 +263,30 @@ never_straight (VrPlan *plan, const char *self)
       }
 }
 
+static gboolean
+leads_elsewhere (const VrPlan *plan, const char *key)
+{
+  const char *address = strstr (key, " . ");
+
+  for (guint i = 0; address != NULL && i < plan->routes->len; i++)
+    if (is_relay (plan->routes->pdata[i]) && g_str_has_prefix (((VrRoute *) plan->routes->pdata[i])->destination, address + strlen (" . ")))
+      return TRUE;
+  return FALSE;
+}
+
+/* Who gave the guest away takes nothing for it any more but from those who may send there by themselves. */
+static void
+home_not_admitted (VrPlan *plan, const char *self)
+{
+  for (guint i = plan->elements->len; i > 0; i--)
+    {
+      const VrElement *element = plan->elements->pdata[i - 1];
+
+      if (g_str_has_prefix (element->set, "peer-homed") && leads_elsewhere (plan, element->key))
+        g_ptr_array_remove_index (plan->elements, i - 1);
+    }
+}
+
 static void
 no_proxies (VrPlan *plan, const char *self)
 {
@@ -419,6 +443,7 @@ static const SimBug bugs[] = {
   { .name = "relay-elsewhere", .property = "wrong-host", .plan = relay_elsewhere },
   { .name = "not-armed", .property = "inbound-first", .plan = not_armed },
   { .name = "hurried-home", .property = "homecoming", .hurried = TRUE },
+  { .name = "home-not-admitted", .property = "late-home", .plan = home_not_admitted },
   { .name = "armed-for-all", .property = "reach", .plan = armed_for_all },
   { .name = "armed-forwards", .property = "inbound-first", .plan = armed_forwards },
   { .name = "not-away", .property = "reach", .plan = not_away },
