@@ -160,10 +160,12 @@ plan_guest (VrDraft *draft, const VrGuest *guest)
   g_ptr_array_unref (c.addresses);
 }
 
-/* The tables are looked at only where they hold something. */
+/* The tables are looked at only where they hold something, or will as soon as a path changes: that is a change of routes alone (daemon/path/change.c). */
 static void
 plan_lookups (VrDraft *draft)
 {
+  for (guint i = 0; i < draft->plan->paths->len; i++)
+    vr_draft_rule (draft, VR_RULE_GUESTS, vr_address_is_v6 (((VrPath *) draft->plan->paths->pdata[i])->address), NULL, NULL, NULL, VR_TABLE_GUESTS);
   for (guint i = 0; i < draft->plan->routes->len; i++)
     {
       const VrRoute *route = draft->plan->routes->pdata[i];

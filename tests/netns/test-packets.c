@@ -145,6 +145,38 @@ test_no_circle (void)
   packet_for_both (check_no_circle);
 }
 
+/* The home of a relayed guest sends here what comes to it, from anybody, until it hears that the guest left; but not what was sent from here. */
+static void
+check_late_home (PacketWorld *w)
+{
+  const PacketFamily *v = w->v;
+  g_autofree char *route = packet_relay_route (v);
+  g_autofree char *homed = g_strdup_printf ("%selement inet peer-homed%s { \"vr-p1\" . %s }\n", route, v->digit, v->gone);
+  g_autofree char *left = g_strdup_printf ("%selement inet untracked%s { %s }\n", homed, v->digit, v->stranger);
+  int gone;
+
+  sh ("ip -n p2 addr add %s/%s dev lo", v->gone, v->length);
+  gone = udp_open ("p2", v->gone, PACKET_PORT);
+  packet_apply_with (w, route);
+  packet_send_from ("p1", v->stranger, v->gone, "by somebody else's home");
+  expect_counter (w->kernel, "foreign-source", 1);
+  packet_apply_with (w, homed);
+  packet_send_from ("p1", v->guest, v->gone, "from here, and back");
+  expect_counter (w->kernel, "circling", 1);
+  packet_send_from ("p1", v->stranger, v->gone, "from anybody");
+  udp_expect (gone, "from anybody");
+  packet_apply_with (w, left);
+  packet_send_from ("p1", v->stranger, v->gone, "of a guest that left from here");
+  expect_counter (w->kernel, "circling", 2);
+  close (gone);
+}
+
+static void
+test_late_home (void)
+{
+  packet_for_both (check_late_home);
+}
+
 static void
 test_not_back (void)
 {
@@ -412,6 +444,7 @@ main (int argc, char **argv)
   netns_add ("/kernel/packets/peer-guest", test_peer_guest);
   netns_add ("/kernel/packets/not-back", test_not_back);
   netns_add ("/kernel/packets/no-circle", test_no_circle);
+  netns_add ("/kernel/packets/late-home", test_late_home);
   netns_add ("/kernel/packets/to-host", test_to_host);
   netns_add ("/kernel/packets/relay", test_relay);
   netns_add ("/kernel/packets/guest-in-clear", test_guest_in_clear);

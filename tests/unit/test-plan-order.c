@@ -27,6 +27,8 @@ test_ordered_relayed_first (void)
   expect_line (plan, "path fd00:9:1::100 to h3 changing from vr-h1");
   expect_none (plan, "10.9.1.100/32");
   expect_none (plan, "fd00:9:1::100/128");
+  expect_line (plan, "rule 7610 from all to all iif any lookup 30321"); /* else a route into the hold would lead nothing there */
+  expect_line (plan, "rule6 7610 from all to all iif any lookup 30321");
 }
 
 /* Each address by itself, and what stands behind the hold is the relay. */
