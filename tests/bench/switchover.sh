@@ -107,3 +107,4 @@ yes() { jq -s "[.[] | select(.form == \"yes\" and .failed == null)] | $1" "$rows
 expect_ok "with the lossless part nothing is lost" test "$(yes 'map([0, (.lost // 0) - ([.overflowed // 0, .early // 0] | max)] | max) | add // 0')" = 0
 expect_ok "nor more than two in one duplicated" test "$(yes 'map(.duplicated // 0) | max // 0')" -le 2
 expect_ok "nor reordered" test "$(yes 'map(.reordered // 0) | add // 0')" = 0
+expect_ok "packets were held while a path changed" grep -qE ' [1-9][0-9]* packets held' "$LAB_RUN/h2/log/virt-relayd.out"
