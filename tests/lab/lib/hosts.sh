@@ -114,13 +114,17 @@ X
   start_events "$h"
 }
 
+# The lab's /sys hides them; mountpoint(1) goes by the names of mounts, and takes those that are hidden for there.
+show_cgroups() {
+  [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || die "hosts with systemd need control groups (cgroup v2)"
+}
+
 # host_process FORM hN: the host's first process, until it ends
 host_process() {
   local cgroup=()
   if [ "$1" = packages ]; then # systemd wants a tree of control groups that is its own
-    mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mkdir -p "/sys/fs/cgroup/$LAB_CGROUP/$2"
-    echo "$BASHPID" > "/sys/fs/cgroup/$LAB_CGROUP/$2/cgroup.procs"
+    echo "$BASHPID" > "/sys/fs/cgroup/$LAB_CGROUP/$2/cgroup.procs" || return
     cgroup=(--cgroup --ipc)
   fi
   exec unshare --net --mount --uts --pid "${cgroup[@]}" --fork --kill-child --propagation private "$LAB_SRC/host-init" "${2#h}" "$1" "$LAB_TUNNEL"
@@ -196,6 +200,7 @@ hosts_up() { # with|without
   local h kept=$LAB_RESULTS/.capabilities-$(uname -r)
   [ ! -d "$kept" ] || cp -r "$kept" "$LAB_RUN/capabilities"
   underlay_up
+  [ "$1" != packages ] || show_cgroups
   each host_up "$1" || die "not all hosts are up"
   # The first libvirtd asks QEMU what it can do; the others take over its answers.
   on h1 virsh -q -c qemu:///system domcapabilities > /dev/null || die "libvirtd on h1 cannot use QEMU, see its log"
