@@ -100,9 +100,9 @@ on_over (const VrChangeResult *result, gpointer data)
   g_autofree char    *probe = result->probe_us > 0 ? g_strdup_printf ("took %" G_GINT64_FORMAT " us", result->probe_us) : g_strdup ("could not be measured");
 
   g_message ("paths: %s after %" G_GINT64_FORMAT " us, marker %s after %" G_GINT64_FORMAT " us, %" G_GUINT64_FORMAT " packets held, %" G_GUINT64_FORMAT
-             " dropped; beforehand the long way %s",
+             " of them let go after the routes were changed, %" G_GUINT64_FORMAT " dropped; beforehand the long way %s",
              result->straight ? "changed" : "not changed", result->held_us, result->returned ? "back" : "not back", result->waited_us, counts->sent,
-             counts->dropped + counts->not_sent, probe);
+             result->late, counts->dropped + counts->not_sent, probe);
   if (counts->dropped > 0)
     g_warning ("paths: %" G_GUINT64_FORMAT " packets found no room while a path changed (%d are held at most)", counts->dropped, VR_HOLD_PACKETS);
   if (counts->not_sent > 0)
