@@ -225,3 +225,12 @@ vr_plan_want_tunnel (VrDraft *draft, const char *initiator, const char *other)
   else if (g_str_equal (other, draft->facts->self))
     g_hash_table_add (draft->theirs, (gpointer) initiator);
 }
+
+void
+vr_plan_by_tunnel (VrDraft *draft, const char *set, const char *host, const VrCase *c)
+{
+  g_autofree char *dev = vr_tunnel_dev (host);
+
+  for (guint i = 0; i < c->addresses->len; i++)
+    vr_draft_address (draft, set, dev, c->addresses->pdata[i]);
+}

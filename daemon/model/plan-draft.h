@@ -61,5 +61,6 @@ gboolean    vr_plan_may_go_direct (const VrDraft *draft, const char *peer); /* i
 /* This host answers ARP/ND for `address` on the bridge, at once (the kernel's default delays proxy answers by up to 0.8 s). */
 void        vr_plan_stand_in (VrDraft *draft, const char *address, const char *bridge);
 void        vr_plan_want_tunnel (VrDraft *draft, const char *initiator, const char *other);
+void        vr_plan_by_tunnel (VrDraft *draft, const char *set, const char *host, const VrCase *c); /* each address of the guest, with the tunnel to that host */
 
 G_END_DECLS

@@ -18,16 +18,6 @@ admit_relayed (VrDraft *draft, const char *owner, const char *address)
   vr_draft_address (draft, "peer-owned", dev, address);
 }
 
-/* Its home may not have heard yet that it left here: until then it sends here what comes to it, from anybody. */
-static void
-admit_home (VrDraft *draft, const VrCase *c)
-{
-  g_autofree char *dev = vr_tunnel_dev (c->home);
-
-  for (guint i = 0; i < c->addresses->len; i++)
-    vr_draft_address (draft, "peer-homed", dev, c->addresses->pdata[i]);
-}
-
 void
 vr_plan_relayed (VrDraft *draft, const VrCase *c)
 {
@@ -37,7 +27,7 @@ vr_plan_relayed (VrDraft *draft, const VrCase *c)
   g_autofree char *dev = vr_tunnel_dev (c->owner);
 
   if (!home)
-    admit_home (draft, c);
+    vr_plan_by_tunnel (draft, "peer-homed", c->home, c); /* it may not have heard yet that the guest left: it still sends here what comes to it, from anybody */
   for (guint i = 0; i < c->record->nics->len; i++)
     {
       const VrNic *nic = c->record->nics->pdata[i];
@@ -75,13 +65,8 @@ vr_plan_leaving (VrDraft *draft, const VrCase *c)
 static void
 admit_answers (VrDraft *draft, const VrCase *c, const char *host)
 {
-  g_autofree char *dev = NULL;
-
-  if (host == NULL || g_str_equal (host, draft->facts->self))
-    return;
-  dev = vr_tunnel_dev (host);
-  for (guint i = 0; i < c->addresses->len; i++)
-    vr_draft_address (draft, "peer-guest", dev, c->addresses->pdata[i]);
+  if (host != NULL && !g_str_equal (host, draft->facts->self))
+    vr_plan_by_tunnel (draft, "peer-guest", host, c);
 }
 
 /*

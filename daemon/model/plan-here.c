@@ -110,14 +110,10 @@ plan_here_nic (VrDraft *draft, const VrCase *c, const VrHereNic *nic, const VrNi
 static void
 count_arrivals (VrDraft *draft, const VrCase *c)
 {
-  const char      *origin = c->armed ? (c->giver != NULL ? c->giver : c->owner) : c->record->origin;
-  g_autofree char *dev = NULL;
+  const char *origin = c->armed ? (c->giver != NULL ? c->giver : c->owner) : c->record->origin;
 
-  if (origin == NULL || g_str_equal (origin, draft->facts->self))
-    return;
-  dev = vr_tunnel_dev (origin);
-  for (guint i = 0; i < c->addresses->len; i++)
-    vr_draft_address (draft, "arrived", dev, c->addresses->pdata[i]);
+  if (origin != NULL && !g_str_equal (origin, draft->facts->self))
+    vr_plan_by_tunnel (draft, "arrived", origin, c);
 }
 
 /*
@@ -127,17 +123,11 @@ count_arrivals (VrDraft *draft, const VrCase *c)
 static void
 admit_origin (VrDraft *draft, const VrCase *c)
 {
-  g_autofree char *dev = NULL;
-
   if (!c->placed || c->origin == NULL)
     return;
-  dev = vr_tunnel_dev (c->origin);
-  for (guint i = 0; i < c->addresses->len; i++)
-    {
-      vr_draft_address (draft, "peer-homed", dev, c->addresses->pdata[i]);
-      if (!c->away)
-        vr_draft_address (draft, "relay", NULL, c->addresses->pdata[i]);
-    }
+  vr_plan_by_tunnel (draft, "peer-homed", c->origin, c);
+  for (guint i = 0; i < c->addresses->len && !c->away; i++)
+    vr_draft_address (draft, "relay", NULL, c->addresses->pdata[i]);
 }
 
 /* It came home: its cache may still hold the gateway's address with the other host's MAC. */
