@@ -367,14 +367,14 @@ switch_freed (GObject *keep, VrSwitch *sw)
 }
 
 VrSwitch *
-vr_switch_prepare (VrKernel *kernel, GPtrArray *routes, GError **error)
+vr_switch_prepare (VrKernel *kernel, GPtrArray *neighbours, GPtrArray *routes, GError **error)
 {
   VrSwitch *sw;
 
   vr_events_read (kernel->events);
   if (!vr_links_read_addresses (kernel->links, kernel->rtnl, error))
     return NULL;
-  sw = vr_switch_new (kernel->rtnl, kernel->links, routes, G_OBJECT (kernel), switch_freed, error);
+  sw = vr_switch_new (kernel->rtnl, kernel->links, neighbours, routes, G_OBJECT (kernel), switch_freed, error);
   if (sw != NULL)
     g_ptr_array_add (kernel->switches, sw);
   return sw;

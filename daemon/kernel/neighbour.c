@@ -87,13 +87,12 @@ observe (VrSync *sync, GPtrArray *ours, GHashTable *theirs, GError **error)
   return TRUE;
 }
 
-/* NULL: malformed, or its device is missing */
-static VrRequest *
-neighbour_request (VrSync *sync, const VrNeighbour *neighbour, guint16 type, char *item)
+VrRequest *
+vr_neighbour_request (const VrLinks *links, const VrNeighbour *neighbour, guint16 type, char *item)
 {
   g_autoptr (VrRequest) request = vr_request_new (type, type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0, item);
   struct ndmsg *header = vr_request_header (request, sizeof *header);
-  const VrLink *link = vr_links_by_name (sync->links, neighbour->dev);
+  const VrLink *link = vr_links_by_name (links, neighbour->dev);
   gboolean      v6 = vr_address_is_v6 (neighbour->address);
   guint8        mac[6];
 
@@ -127,7 +126,7 @@ place (const VrNeighbour *neighbour)
 static void
 add (VrSync *sync, const VrNeighbour *neighbour, const char *line, GHashTable *lines)
 {
-  VrRequest       *request = neighbour_request (sync, neighbour, RTM_NEWNEIGH, g_strconcat ("+ ", line, NULL));
+  VrRequest       *request = vr_neighbour_request (sync->links, neighbour, RTM_NEWNEIGH, g_strconcat ("+ ", line, NULL));
   g_autofree char *where = place (neighbour);
   GHashTableIter   iter;
   gpointer         other_line, other;
@@ -185,7 +184,7 @@ vr_sync_neighbours (VrSync *sync, GPtrArray *wanted)
   g_hash_table_iter_init (&iter, lines);
   while (g_hash_table_iter_next (&iter, &line, &neighbour))
     {
-      VrRequest *request = neighbour_request (sync, neighbour, RTM_DELNEIGH, g_strconcat ("- ", (char *) line, NULL));
+      VrRequest *request = vr_neighbour_request (sync->links, neighbour, RTM_DELNEIGH, g_strconcat ("- ", (char *) line, NULL));
 
       request->harmless = ENOENT;
       g_ptr_array_add (sync->removes, request);

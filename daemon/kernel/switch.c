@@ -37,7 +37,7 @@ struct _VrSwitch {
 
 enum {
   ACKS_SIZE = 16 * 1024,
-  MAX_ROUTES = 256, /* the acknowledgements of all of them must fit into the socket's receive buffer */
+  MAX_REQUESTS = 256, /* the acknowledgements of all of them must fit into the socket's receive buffer */
 };
 
 static void
@@ -64,16 +64,12 @@ vr_switch_free (VrSwitch *sw)
 }
 
 static gboolean
-append_route (VrSwitch *sw, const VrLinks *links, const VrRoute *route, GByteArray *message, GError **error)
+append (VrSwitch *sw, const VrLinks *links, const char *dev, VrRequest *made /* taken */, char *item /* taken */, GByteArray *message, GError **error)
 {
-  g_autofree char      *line = vr_route_to_string (route);
-  g_autoptr (VrRequest) request = NULL;
-  const VrLink         *link = route->dev != NULL ? vr_links_by_name (links, route->dev) : NULL;
-  VrRoute               now = *route;
+  g_autofree char      *line = item;
+  g_autoptr (VrRequest) request = made;
+  const VrLink         *link = dev != NULL ? vr_links_by_name (links, dev) : NULL;
 
-  if (now.source != NULL && !vr_links_has_address (links, now.source))
-    now.source = NULL;
-  request = vr_route_request (links, &now, RTM_NEWROUTE, NULL);
   if (request == NULL)
     {
       g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK,
@@ -91,27 +87,48 @@ append_route (VrSwitch *sw, const VrLinks *links, const VrRoute *route, GByteArr
   return TRUE;
 }
 
+static gboolean
+append_neighbour (VrSwitch *sw, const VrLinks *links, const VrNeighbour *neighbour, GByteArray *message, GError **error)
+{
+  return append (sw, links, neighbour->dev, vr_neighbour_request (links, neighbour, RTM_NEWNEIGH, NULL), vr_neighbour_to_string (neighbour), message,
+                 error);
+}
+
+static gboolean
+append_route (VrSwitch *sw, const VrLinks *links, const VrRoute *route, GByteArray *message, GError **error)
+{
+  VrRoute now = *route;
+
+  if (now.source != NULL && !vr_links_has_address (links, now.source))
+    now.source = NULL;
+  return append (sw, links, route->dev, vr_route_request (links, &now, RTM_NEWROUTE, NULL), vr_route_to_string (route), message, error);
+}
+
 VrSwitch *
-vr_switch_new (VrRtnl *rtnl, const VrLinks *links, GPtrArray *routes, GObject *keep,
+vr_switch_new (VrRtnl *rtnl, const VrLinks *links, GPtrArray *neighbours, GPtrArray *routes, GObject *keep,
                void (*freed) (GObject *keep, VrSwitch *sw), GError **error)
 {
   g_autoptr (VrSwitch) sw = g_new0 (VrSwitch, 1);
   g_autoptr (GByteArray) message = g_byte_array_new ();
+  guint count = routes->len + (neighbours != NULL ? neighbours->len : 0);
 
   sw->items = g_ptr_array_new_with_free_func (g_free);
   sw->used = g_array_new (FALSE, FALSE, sizeof (Used));
   g_array_set_clear_func (sw->used, used_clear);
-  if (routes->len > MAX_ROUTES)
+  if (count > MAX_REQUESTS)
     {
       g_set_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK,
-                   "cannot prepare a switch of %u routes at once, at most %d", routes->len, MAX_ROUTES);
+                   "cannot prepare a switch of %u routes and neighbours at once, at most %d", count, MAX_REQUESTS);
       return NULL;
     }
+  for (guint i = 0; neighbours != NULL && i < neighbours->len; i++)
+    if (!append_neighbour (sw, links, neighbours->pdata[i], message, error))
+      return NULL;
   for (guint i = 0; i < routes->len; i++)
     if (!append_route (sw, links, routes->pdata[i], message, error))
       return NULL;
   sw->rtnl = rtnl;
-  sw->count = routes->len;
+  sw->count = count;
   sw->size = message->len;
   sw->message = (char *) g_byte_array_free (g_steal_pointer (&message), FALSE);
   sw->seqs = g_new0 (guint32, sw->count);

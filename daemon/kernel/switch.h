@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 /* `keep` is kept alive as long as the switch; `freed` is called with it and the switch when that is freed. */
-VrSwitch *vr_switch_new (VrRtnl *rtnl, const VrLinks *links, GPtrArray *routes, GObject *keep,
+VrSwitch *vr_switch_new (VrRtnl *rtnl, const VrLinks *links, GPtrArray *neighbours, GPtrArray *routes, GObject *keep,
                          void (*freed) (GObject *keep, VrSwitch *sw), GError **error);
 
 /* Makes it void if a link that it uses is no longer what it was. */

@@ -42,6 +42,9 @@ void vr_unsync_sysctls (VrSync *sync, GPtrArray *wanted);
  * down. */
 VrRequest *vr_route_request (const VrLinks *links, const VrRoute *route, guint16 type, char *item /* (transfer full) */);
 
+/* Likewise the entry of `neighbour`; NULL: it is malformed, or its device is missing. */
+VrRequest *vr_neighbour_request (const VrLinks *links, const VrNeighbour *neighbour, guint16 type, char *item /* (transfer full) */);
+
 /* ---- differences ---- */
 
 typedef char *(*VrToString) (gconstpointer item);

@@ -19,6 +19,8 @@
  * of the unsent what was not too large for the tunnel: senders of such are told, and send smaller ones. What QEMU took for a guest that it had
  * stopped already no counter shows; the switchover finds it among its copies and re-sends it (it may then be got twice: `duplicates`). Where only the route was changed nobody knows, and the verdict says so.
  *
+ * Of a migration that failed after QEMU's stop the target's part says nothing: all that was sent there was kept, and came back.
+ *
  * Between the two hosts: relayed + resent + own = arrived + lost on the way. The target reads its counters when they stand still, the origin as soon as
  * it sees the target's part, and then this holds exactly; or, where packets go on coming, after a while, and then two readings differ by what came between
  * them: rate times the time between, and half a second of it for the way. More that arrived than was sent is a fault: some counter lies. Where one of them did not count from the
@@ -305,11 +307,10 @@ vr_migration_new (GPtrArray *parts)
       if (target != NULL && !m->returned)
         add_between (m, origin, target, origin->nics->pdata[i]);
     }
-  for (guint i = 0; target != NULL && i < target->nics->len; i++)
+  for (guint i = 0; target != NULL && !m->returned && i < target->nics->len; i++)
     {
       add_host (m, target, target->nics->pdata[i]);
-      if (!m->returned)
-        add_target (m, target, target->nics->pdata[i]);
+      add_target (m, target, target->nics->pdata[i]);
     }
   m->verdict = write_verdict (m, origin);
   return m;

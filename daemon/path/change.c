@@ -261,7 +261,7 @@ prepare_by (VrKernel *kernel, GPtrArray *routes, const char *dev, GError **error
       route->dev = (char *) dev;
       g_ptr_array_add (others, route);
     }
-  return vr_switch_prepare (kernel, others, error);
+  return vr_switch_prepare (kernel, NULL, others, error);
 }
 
 static gboolean
@@ -279,10 +279,10 @@ prepare (VrChange *change, VrKernel *kernel, const VrChangeWay *way, GError **er
   change->back = prepare_by (kernel, way->hold, way->from, error);
   if (change->back == NULL)
     return FALSE;
-  change->straight = vr_switch_prepare (kernel, way->straight, error);
+  change->straight = vr_switch_prepare (kernel, NULL, way->straight, error);
   if (change->straight == NULL)
     return FALSE;
-  change->to_hold = vr_switch_prepare (kernel, way->hold, error);
+  change->to_hold = vr_switch_prepare (kernel, NULL, way->hold, error);
   return change->to_hold != NULL;
 }
 

@@ -48,9 +48,9 @@ on_virt_event (VrVirt *virt, const VrVirtEvent *event, gpointer data)
       G_GNUC_FALLTHROUGH;
     case VR_VIRT_RESUMED_MIGRATED:
     case VR_VIRT_RESUMED_POSTCOPY:
-      vr_relay_ledger_note (self, event->uuid, VR_PHASE_RESUMED, event->time_us);
       if (local->presence == VR_PRESENCE_HANDED_OVER)
         vr_relay_flip_back (self, local);
+      vr_relay_ledger_note (self, event->uuid, VR_PHASE_RESUMED, event->time_us);
       vr_relay_set_presence (self, local, VR_PRESENCE_RUNNING);
       return;
     case VR_VIRT_RESUMED_UNPAUSED:

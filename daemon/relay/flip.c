@@ -55,6 +55,15 @@ vr_relay_facts_free (VrFacts *facts)
   g_free (facts);
 }
 
+static gboolean
+has_address (const VrRecord *record, const char *address)
+{
+  for (guint i = 0; i < record->nics->len; i++)
+    if (g_strv_contains ((const char *const *) ((VrNic *) record->nics->pdata[i])->addresses, address))
+      return TRUE;
+  return FALSE;
+}
+
 /* The routes of one guest in a plan's guests table that lead somewhere: of VrRoute, owned by the plan. */
 static GPtrArray *
 guest_routes (const VrPlan *plan, const VrRecord *record)
@@ -68,11 +77,26 @@ guest_routes (const VrPlan *plan, const VrRecord *record)
 
       if (route->table != VR_TABLE_GUESTS || route->type != VR_ROUTE_VIA_DEV)
         continue;
-      for (guint n = 0; n < record->nics->len; n++)
-        if (g_strv_contains ((const char *const *) ((VrNic *) record->nics->pdata[n])->addresses, address))
-          g_ptr_array_add (routes, (gpointer) route);
+      if (has_address (record, address))
+        g_ptr_array_add (routes, (gpointer) route);
     }
   return routes;
+}
+
+/* The neighbours of a plan by which a guest's addresses are reached here: of VrNeighbour, owned by the plan. */
+static GPtrArray *
+guest_neighbours (const VrPlan *plan, const VrRecord *record)
+{
+  GPtrArray *neighbours = g_ptr_array_new ();
+
+  for (guint i = 0; i < plan->neighbours->len; i++)
+    {
+      const VrNeighbour *neighbour = plan->neighbours->pdata[i];
+
+      if (neighbour->mac != NULL && has_address (record, neighbour->address))
+        g_ptr_array_add (neighbours, (gpointer) neighbour);
+    }
+  return neighbours;
 }
 
 static const char *
@@ -103,7 +127,7 @@ disarm (VrRelay *self, VrLocal *local)
 {
   g_clear_pointer (&local->flip, vr_switch_free);
   g_clear_pointer (&local->back, vr_switch_free);
-  if (local->switchover == NULL)
+  if (local->switchover == NULL || vr_switchover_is_returning (local->switchover)) /* on_told() sees to it later */
     return;
   g_clear_pointer (&local->switchover, vr_switchover_free);
   say_way (self, local);
@@ -160,6 +184,8 @@ on_told (const VrSwitchoverCounts *counts, gpointer data)
     }
   if (counts->told > 0)
     g_message ("guest %s: %u senders told that their packets are too large for the tunnel to where it goes", name_of (local), counts->told);
+  if (counts->returned_ns != 0 && !g_cancellable_is_cancelled (local->relay->cancellable))
+    vr_relay_reconcile_soon (local->relay);
 }
 
 static void
@@ -195,7 +221,7 @@ vr_relay_prepare_flip (VrRelay *self, VrLocal *local)
   gboolean here = local->presence == VR_PRESENCE_RUNNING || local->presence == VR_PRESENCE_LEAVING;
   g_autoptr (VrRecord) moved = NULL;
   g_autoptr (VrPlan) plan = NULL;
-  g_autoptr (GPtrArray) routes = NULL, back = NULL;
+  g_autoptr (GPtrArray) routes = NULL, back = NULL, back_neighbours = NULL;
   g_autoptr (GError) error = NULL;
 
   if (local->presence == VR_PRESENCE_HANDED_OVER)
@@ -216,10 +242,11 @@ vr_relay_prepare_flip (VrRelay *self, VrLocal *local)
   plan = plan_after (self, local, moved);
   routes = guest_routes (plan, moved);
   back = guest_routes (self->plan, moved);
+  back_neighbours = guest_neighbours (self->plan, moved); /* gone by then: without them the kernel would ask the guest, and let packets wait meanwhile */
   g_clear_pointer (&local->flip, vr_switch_free);
   g_clear_pointer (&local->back, vr_switch_free);
   if (routes->len > 0)
-    local->flip = vr_switch_prepare (self->kernel, routes, &error);
+    local->flip = vr_switch_prepare (self->kernel, NULL, routes, &error);
   if (local->flip == NULL)
     {
       if (error != NULL)
@@ -227,7 +254,7 @@ vr_relay_prepare_flip (VrRelay *self, VrLocal *local)
       disarm (self, local);
       return;
     }
-  local->back = vr_switch_prepare (self->kernel, back, NULL); /* NULL: reconcile does it */
+  local->back = vr_switch_prepare (self->kernel, back_neighbours, back, NULL); /* NULL: reconcile does it */
   arm (self, local, moved, ((VrRoute *) routes->pdata[0])->dev);
 }
 
@@ -291,4 +318,5 @@ vr_relay_flip_back (VrRelay *self, VrLocal *local)
             flip.error != NULL ? flip.error->message : "");
   g_clear_error (&flip.error);
   g_clear_pointer (&local->back, vr_switch_free);
+  vr_relay_ledger_note (self, local->uuid, VR_PHASE_RETURNED, g_get_real_time ()); /* now: the next plan takes away what counts the relayed */
 }

@@ -30,25 +30,6 @@ target_has_written (VrRelay *self, const VrLedger *part)
   return migration != NULL && vr_migration_part (migration, part->target) != NULL;
 }
 
-static void
-find_new (VrRelay *self, const VrGuest *guest)
-{
-  const VrRecord   *record = guest->custody != NULL ? guest->custody : guest->intent;
-  const VrOpenPart *known = g_hash_table_lookup (self->ledgers, record->uuid);
-  VrLedgerCase      c;
-  VrOpenPart       *open;
-
-  if (!vr_relay_ledger_find (self, guest, &c))
-    return;
-  if (known != NULL && known->part->epoch == c.epoch && g_str_equal (known->part->target, c.target))
-    return;
-  open = vr_open_part_new (record, &c);
-  open->target_wrote = target_has_written (self, open->part);
-  if (c.role != VR_ROLE_PEER && guest->intent != NULL)
-    open->part->phases[VR_PHASE_INTENT] = guest->intent->time_us;
-  g_hash_table_replace (self->ledgers, g_strdup (record->uuid), open);
-}
-
 /*
  * In the order in which a packet passes them, taps last; or, for a base, in the opposite order. So of what comes meanwhile a later counter never
  * has less than an earlier one, in the difference.
@@ -133,6 +114,39 @@ look_at (VrRelay *self, VrOpenPart *open, const VrReading *reading)
   vr_open_part_count (self, open, reading);
 }
 
+/* The next migration begins before this one was counted to the end. */
+static void
+close_early (VrRelay *self, VrOpenPart *open)
+{
+  g_autoptr (VrReading) reading = NULL;
+
+  if (course_of (self, open) != IS_OVER || !is_worth_it (open))
+    return;
+  reading = read_counters (self, FALSE);
+  look_at (self, open, reading);
+  write_part (self, open);
+}
+
+static void
+find_new (VrRelay *self, const VrGuest *guest)
+{
+  const VrRecord *record = guest->custody != NULL ? guest->custody : guest->intent;
+  VrOpenPart     *known = g_hash_table_lookup (self->ledgers, record->uuid), *open;
+  VrLedgerCase    c;
+
+  if (!vr_relay_ledger_find (self, guest, &c))
+    return;
+  if (known != NULL && known->part->epoch == c.epoch && g_str_equal (known->part->target, c.target))
+    return;
+  if (known != NULL)
+    close_early (self, known);
+  open = vr_open_part_new (record, &c);
+  open->target_wrote = target_has_written (self, open->part);
+  if (c.role != VR_ROLE_PEER && guest->intent != NULL)
+    open->part->phases[VR_PHASE_INTENT] = guest->intent->time_us;
+  g_hash_table_replace (self->ledgers, g_strdup (record->uuid), open);
+}
+
 static gboolean
 on_look (gpointer data)
 {
@@ -213,9 +227,9 @@ vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_
   if (open == NULL || at_us == 0 || open->part->phases[phase] != 0)
     return;
   open->part->phases[phase] = at_us;
-  if (phase != VR_PHASE_FLIP && phase != VR_PHASE_RESUMED)
+  if (phase != VR_PHASE_FLIP && phase != VR_PHASE_RESUMED && phase != VR_PHASE_RETURNED)
     return;
-  /* At the origin the next plan takes the counters of its tap away. At the target what went into the tap until now waited in its queue: a
+  /* At the origin the next plan takes the counters of its tap away, and when the guest is back, of what was relayed. At the target what went into the tap until now waited in its queue: a
    * stopped guest reads nothing. */
   reading = read_counters (self, FALSE);
   look_at (self, open, reading);

@@ -15,8 +15,9 @@
  *               what was too large for the tunnel are told so (too-big.h).
  *   keeping     Copies of what leaves for the guest by the tunnel go on being kept: the migration may still fail, and the guest go on here.
  *   returned    It did. What was kept was pushed into the taps, before the flip back, so that it comes before what goes there by the old
- *               route, and after the flip, what was on its way then. The taps' queues are made long enough for all of it before, while the
- *               routes lead elsewhere (tap-queue.h), and stay so.
+ *               route, and after the flip, what was on its way then; a packet whose sender was held up in between leaves by the tunnel a little later:
+ *               once more after 1, 5 and 20 ms. The taps' queues are made long enough for all of it before, while the routes lead elsewhere
+ *               (tap-queue.h), and stay so.
  *
  * All is held by file descriptors and memory of this process: however it ends, nothing is left. Armed, nothing is changed anywhere, so being
  * called off is letting go.
@@ -41,13 +42,13 @@
 #define CATCH_UP_NS (50 * G_GINT64_CONSTANT (1000000)) /* at most; if frames come faster than they can be sent, there is no end of them */
 #define NEXT_FRAME_NS (500 * G_GINT64_CONSTANT (1000))
 
-static const guint follow_up_ms[] = { 1, 5, 20 }; /* after the flip */
+static const guint follow_up_ms[] = { 1, 5, 20 }; /* after the flip, and after the flip back */
 
 typedef enum {
   ARMED,     /* ready: may be run, or freed without trace */
   FOLLOWING, /* flipped; passes are due. May return, or be freed: the last pass is done then */
   KEEPING,   /* the queues are let go of; copies of what leaves are kept. May return, or be freed */
-  RETURNED,  /* flipped back, nothing is kept. May be freed */
+  RETURNED,  /* flipped back; as long as something is kept, passes are due. May be freed: the last pass is done then */
   N_STATES
 } State;
 
@@ -320,22 +321,31 @@ let_go (VrSwitchover *self)
   self->counts.let_go_ns = now_ns ();
 }
 
+/* The next of the passes that are due after a flip; FALSE: that was the last. */
+static gboolean
+follow_up (VrSwitchover *self, GSourceFunc next)
+{
+  guint before = self->follow_ups > 0 ? follow_up_ms[self->follow_ups - 1] : 0;
+
+  self->timer = 0;
+  if (self->follow_ups == G_N_ELEMENTS (follow_up_ms))
+    return FALSE;
+  self->timer = g_timeout_add_full (G_PRIORITY_HIGH, follow_up_ms[self->follow_ups++] - before, next, self, NULL);
+  return TRUE;
+}
+
 static gboolean
 on_follow_up (gpointer data)
 {
   VrSwitchover *self = data;
-  guint         done = self->follow_ups++;
 
-  self->timer = 0;
   self->counts.late += pass (self);
-  if (done + 1 < G_N_ELEMENTS (follow_up_ms))
+  if (!follow_up (self, on_follow_up))
     {
-      self->timer = g_timeout_add_full (G_PRIORITY_HIGH, follow_up_ms[done + 1] - follow_up_ms[done], on_follow_up, self, NULL);
-      return G_SOURCE_REMOVE;
+      let_go (self);
+      step (self, LET_GO);
+      tell (self);
     }
-  let_go (self);
-  step (self, LET_GO);
-  tell (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -389,7 +399,7 @@ vr_switchover_run (VrSwitchover *self, gint64 stop_us, gint64 event_us, VrSwitch
   pass (self);
   self->counts.end_ns = now_ns ();
   g_clear_handle_id (&self->timer, g_source_remove);
-  self->timer = g_timeout_add_full (G_PRIORITY_HIGH, follow_up_ms[0], on_follow_up, self, NULL);
+  follow_up (self, on_follow_up);
   return self->counts.flipped;
 }
 
@@ -419,6 +429,16 @@ push_back (VrSwitchover *self)
     }
 }
 
+/* What leaves by the tunnel while this goes on has to come before the flip back, too. */
+static void
+catch_up_back (VrSwitchover *self)
+{
+  gint64 until = now_ns () + CATCH_UP_NS;
+
+  while (vr_copies_count (self->kept) > 0 && now_ns () < until)
+    push_back (self);
+}
+
 /* What is pushed back comes all at once, faster than the guest reads. */
 static void
 lengthen (VrSwitchover *self)
@@ -428,6 +448,26 @@ lengthen (VrSwitchover *self)
   for (guint i = 0; i < self->counts.n_nics; i++)
     if (self->ports[i] != NULL)
       vr_port_lengthen (self->ports[i], packets);
+}
+
+static void
+end_return (VrSwitchover *self)
+{
+  push_back (self);
+  g_clear_pointer (&self->kept, vr_copies_free);
+  tell (self);
+}
+
+static gboolean
+on_returned (gpointer data)
+{
+  VrSwitchover *self = data;
+
+  if (follow_up (self, on_returned))
+    push_back (self);
+  else
+    end_return (self);
+  return G_SOURCE_REMOVE;
 }
 
 gboolean
@@ -443,15 +483,25 @@ vr_switchover_return (VrSwitchover *self, VrSwitchoverFlip flip, gpointer data)
   if (self->kept != NULL)
     {
       lengthen (self);
-      push_back (self);
+      catch_up_back (self);
     }
   flipped = flip (data);
-  if (self->kept != NULL)
-    push_back (self);
   self->counts.returned_ns = now_ns ();
-  tell (self);
-  g_clear_pointer (&self->kept, vr_copies_free);
+  if (self->kept == NULL)
+    {
+      tell (self);
+      return flipped;
+    }
+  push_back (self);
+  self->follow_ups = 0;
+  follow_up (self, on_returned);
   return flipped;
+}
+
+gboolean
+vr_switchover_is_returning (const VrSwitchover *self)
+{
+  return self->state == RETURNED && self->kept != NULL;
 }
 
 void
@@ -474,6 +524,8 @@ vr_switchover_free (VrSwitchover *self)
       step (self, LET_GO);
       tell (self);
     }
+  if (vr_switchover_is_returning (self))
+    end_return (self);
   for (guint i = 0; i < self->counts.n_nics; i++)
     if (self->ports[i] != NULL)
       vr_port_free (self->ports[i]);

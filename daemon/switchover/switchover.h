@@ -51,10 +51,11 @@ typedef gboolean (*VrSwitchoverFlip) (gpointer data);
 gboolean vr_switchover_run (VrSwitchover *switchover, gint64 stop_us, gint64 event_us, VrSwitchoverFlip flip, gpointer data);
 
 /*
- * The guest runs here again: pushes back what left for the target since, flips back, pushes back the rest. Only after
- * vr_switchover_run(); FALSE: `flip` said so, or there was nothing to come back from.
+ * The guest runs here again: pushes back what left for the target since, flips back, pushes back the rest, and what comes late for some milliseconds of
+ * the main loop: so long it is returning. Only after vr_switchover_run(); FALSE: `flip` said so, or there was nothing to come back from.
  */
 gboolean vr_switchover_return (VrSwitchover *switchover, VrSwitchoverFlip flip, gpointer data);
+gboolean vr_switchover_is_returning (const VrSwitchover *switchover);
 
 /* As of now; the queues are let go of, and the counts of the way out final, when let_go_ns is set. */
 void vr_switchover_get_counts (VrSwitchover *switchover, VrSwitchoverCounts *counts);

@@ -33,7 +33,7 @@ static gint64
 run (PathWorld *w, gboolean ordered, gint64 *waited, gint64 *held)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (VrSwitch) at_once = vr_switch_prepare (w->kernel, w->straight->routes, &error);
+  g_autoptr (VrSwitch) at_once = vr_switch_prepare (w->kernel, NULL, w->straight->routes, &error);
   gint64 start = g_get_monotonic_time (), took;
 
   g_assert_no_error (error);

@@ -255,7 +255,7 @@ prepare (Host *host)
   VrSwitch *sw;
 
   settle (); /* the kernel's word of the new interfaces */
-  sw = vr_switch_prepare (host->kernel, plan->routes, &error);
+  sw = vr_switch_prepare (host->kernel, NULL, plan->routes, &error);
   g_assert_no_error (error);
   return sw;
 }

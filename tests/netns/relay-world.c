@@ -190,14 +190,14 @@ append (const char *text)
 }
 
 void
-relay_world_announce (RelayWorld *world, const char *token)
+relay_world_announce (RelayWorld *world, const char *token, guint64 epoch)
 {
   static guint64 seq;
   g_autoptr (VrRecord) intent = vr_record_new (D, "d");
   g_autofree char *json = NULL, *line = NULL;
 
   intent->state = VR_STATE_INCOMING;
-  intent->epoch = 1;
+  intent->epoch = epoch;
   intent->owner = g_strdup ("h1");
   intent->origin = g_strdup ("h1");
   intent->home = g_strdup ("h1");

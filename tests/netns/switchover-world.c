@@ -179,3 +179,9 @@ world_has_let_go (gpointer data)
   vr_switchover_get_counts (world->switchover, &counts);
   return counts.let_go_ns != 0;
 }
+
+gboolean
+world_has_returned (gpointer data)
+{
+  return !vr_switchover_is_returning (((World *) data)->switchover);
+}

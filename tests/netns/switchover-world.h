@@ -60,4 +60,5 @@ void world_expect_text (World *world, const char *text);
 gboolean        world_flip (gpointer world); /* counts its calls */
 void            world_run_at (World *world, gint64 stop_us); /* flips once */
 gboolean        world_has_let_go (gpointer world);
+gboolean        world_has_returned (gpointer world);
 VrSwitchoverNic world_counts (World *world); /* of tap0; they add up */

@@ -44,7 +44,7 @@ test_at_once (void)
   VrSwitch *sw;
 
   path_world_up (&w, SLOW_MS);
-  sw = vr_switch_prepare (w.kernel, w.straight->routes, &error);
+  sw = vr_switch_prepare (w.kernel, NULL, w.straight->routes, &error);
   g_assert_no_error (error);
   path_streams_start (&w, PAUSE_US, SOME);
   g_assert_true (vr_switch_commit (sw, NULL, &error));

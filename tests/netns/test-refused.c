@@ -33,7 +33,7 @@ test_without_proof (void)
   g_autoptr (GPtrArray) views = NULL;
   const VrRefusedView *view;
 
-  relay_world_announce (world, NULL);
+  relay_world_announce (world, NULL, 1);
   g_assert_true (wait_for (is_refused, world));
   g_assert_cmpuint (relay_world_refused (world), ==, 1);
   g_assert_true (relay_world_says (world, "records of h2"));
@@ -50,7 +50,7 @@ test_wrong (void)
 {
   g_autoptr (RelayWorld) world = relay_world_new ();
 
-  relay_world_announce (world, OTHER);
+  relay_world_announce (world, OTHER, 1);
   g_assert_true (wait_for (is_refused, world));
   g_assert_true (relay_world_says (world, "libvirt does not migrate it to h2, or not now"));
   relay_world_event (world, VR_VIRT_LEAVING);
@@ -77,7 +77,7 @@ fail (RelayWorld *world)
 {
   g_autofree char *token = relay_world_token (world);
 
-  relay_world_announce (world, token);
+  relay_world_announce (world, token, 1);
   relay_world_event (world, VR_VIRT_LEAVING);
   g_assert_true (wait_for (leaves_to_h2, world));
   relay_world_event (world, VR_VIRT_MIGRATION_CANCELLED);
@@ -108,7 +108,7 @@ test_spent_again (void)
   g_autoptr (RelayWorld) world = relay_world_new ();
   g_autofree char *token = fail (world);
 
-  relay_world_announce (world, token);
+  relay_world_announce (world, token, 1);
   relay_world_event (world, VR_VIRT_LEAVING);
   g_assert_true (wait_for (is_refused, world));
   g_assert_true (relay_world_says (world, "from before its last migration or try? Make that anew from what virsh dumpxml --migratable d says"));
@@ -132,7 +132,7 @@ test_spent_and_staying (void)
   g_autoptr (RelayWorld) world = relay_world_new ();
   g_autofree char *token = fail (world);
 
-  relay_world_announce (world, token);
+  relay_world_announce (world, token, 1);
   g_assert_true (wait_for (is_announced_twice, world));
   for (guint i = 0; i < 3; i++)
     relay_world_event (world, VR_VIRT_CHANGED);
@@ -147,7 +147,7 @@ test_again (void)
   g_autoptr (RelayWorld) world = relay_world_new ();
   g_autofree char *token = fail (world), *now = relay_world_token (world);
 
-  relay_world_announce (world, now);
+  relay_world_announce (world, now, 1);
   relay_world_event (world, VR_VIRT_LEAVING);
   g_assert_true (wait_for (leaves_to_h2, world));
   g_assert_cmpuint (relay_world_refused (world), ==, 0);

@@ -23,7 +23,7 @@ prepare (VrKernel *kernel, const char *lines)
 {
   g_autoptr (VrPlan) plan = plan_of (lines);
   g_autoptr (GError) error = NULL;
-  VrSwitch *sw = vr_switch_prepare (kernel, plan->routes, &error);
+  VrSwitch *sw = vr_switch_prepare (kernel, NULL, plan->routes, &error);
 
   g_assert_no_error (error);
   return sw;
@@ -89,6 +89,24 @@ test_adds (void)
   expect_dev ("vr-h3");
 }
 
+/* What a route needs is there before it. */
+static void
+test_neighbours (void)
+{
+  g_autoptr (VrKernel) kernel = make_kernel ();
+  g_autoptr (VrPlan) plan = plan_of ("neighbour 10.9.1.100 lladdr 52:54:00:00:00:01 dev br0\nneighbour fd00:9:1::100 lladdr 52:54:00:00:00:01 dev br0\n");
+  g_autoptr (VrPlan) routes = plan_of (here);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VrSwitch) back = vr_switch_prepare (kernel, plan->neighbours, routes->routes, &error);
+  g_autofree char *neighbours = NULL;
+
+  g_assert_no_error (error);
+  commit (back);
+  expect_dev ("br0");
+  neighbours = sh_out ("ip -4 neigh show dev br0 nud permanent | grep -v ff02; ip -6 neigh show dev br0 nud permanent | grep -v ff02 | grep -v 33:33");
+  g_assert_cmpstr (neighbours, ==, "10.9.1.100 lladdr 52:54:00:00:00:01 PERMANENT proto 118 \nfd00:9:1::100 lladdr 52:54:00:00:00:01 PERMANENT proto 118 \n");
+}
+
 static void
 test_empty (void)
 {
@@ -105,7 +123,7 @@ test_no_interface (void)
   g_autoptr (VrPlan) plan = plan_of ("route 10.9.1.100/32 dev vr-h9 table 30321 metric 10\n");
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (vr_switch_prepare (kernel, plan->routes, &error));
+  g_assert_null (vr_switch_prepare (kernel, NULL, plan->routes, &error));
   g_assert_error (error, VR_KERNEL_ERROR, VR_KERNEL_ERROR_LINK);
   g_assert_nonnull (strstr (error->message, "route 10.9.1.100/32 dev vr-h9 table 30321 metric 10"));
 }
@@ -205,6 +223,7 @@ main (int argc, char **argv)
   netns_init (&argc, &argv);
   netns_add ("/kernel/switch/commit", test_commit);
   netns_add ("/kernel/switch/adds", test_adds);
+  netns_add ("/kernel/switch/neighbours", test_neighbours);
   netns_add ("/kernel/switch/empty", test_empty);
   netns_add ("/kernel/switch/no-interface", test_no_interface);
   netns_add ("/kernel/switch/void", test_void);

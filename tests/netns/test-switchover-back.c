@@ -73,6 +73,27 @@ test_abort (void)
   world_end (&world);
 }
 
+/* Its sender was held up between the look at the routes and the tunnel. */
+static void
+test_abort_late (void)
+{
+  World  world;
+  gint64 stop;
+
+  world_new (&world);
+  stop = standin_stop (world.qemu, FALSE);
+  world_run_at (&world, LONG_AFTER (stop));
+  standin_resume (world.qemu);
+  g_assert_true (vr_switchover_return (world.switchover, world_flip, &world));
+  world_relay_text (&world, "late");
+  g_assert_true (wait_for (world_has_returned, &world));
+  standin_expect (world.qemu, "late");
+  world_relay_text (&world, "gone");
+  settle ();
+  g_assert_cmpuint (world_counts (&world).pushed_back, ==, 1);
+  world_end (&world);
+}
+
 /* Nothing older than the migration: what waited for a paused guest before it was armed is not sent, what left by the tunnel before the stop is not given
  * back. */
 static void
@@ -177,6 +198,7 @@ main (int argc, char **argv)
   netns_init (&argc, &argv);
   netns_add ("/switchover/called-off", test_called_off);
   netns_add ("/switchover/abort", test_abort);
+  netns_add ("/switchover/abort-late", test_abort_late);
   netns_add ("/switchover/older", test_older);
   netns_add ("/switchover/abort-many", test_abort_many);
   netns_add ("/switchover/abort-early", test_abort_early);

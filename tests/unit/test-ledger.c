@@ -287,6 +287,20 @@ test_returned (void)
   g_assert_cmpstr (m->verdict, ==, "nothing lost; not read by the guest yet: 3 in h1's tap; at most 2 duplicated");
 }
 
+/* What became of the copies at the target is nobody's loss: all came back. */
+static void
+test_returned_from_target (void)
+{
+  g_autoptr (VrLedger) origin = origin_part (), target = target_part ();
+  g_autoptr (VrMigration) m = NULL;
+
+  origin->phases[VR_PHASE_RETURNED] = 1700000000000000;
+  vr_ledger_count (vr_ledger_nic (target, MAC), VR_COUNT_HANDED, 300);
+  vr_ledger_count (vr_ledger_nic (target, MAC), VR_COUNT_FRAMES, 10);
+  m = add_up (origin, target);
+  g_assert_cmpstr (m->verdict, ==, "nothing lost; at most 2 duplicated");
+}
+
 static void
 test_route_only_says_so (void)
 {
@@ -436,6 +450,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ledger/incomplete", test_incomplete);
   g_test_add_func ("/ledger/partial", test_partial);
   g_test_add_func ("/ledger/returned", test_returned);
+  g_test_add_func ("/ledger/returned-from-target", test_returned_from_target);
   g_test_add_func ("/ledger/route-only", test_route_only_says_so);
   g_test_add_func ("/ledger/tally", test_tally);
   g_test_add_func ("/ledger/shelf/latest", test_shelf_keeps_the_latest);
