@@ -7,7 +7,7 @@
  *   HOLDING   The guests' routes lead into the hold. After 2 ms, when no processor is still busy with a packet that found the old
  *             routes, a marker for each family goes the long way, behind the last packet that did.
  *   RELEASING The markers came back: all of that has arrived. (Or the time for that is over.) What is held is sent straight, in order. When
- *             there is no more the routes are changed, and what was held between the two is sent as well.
+ *             there is no more, just after a packet, the routes are changed, and what was held between the two is sent as well.
  *   LINGERING After 20 ms the hold is emptied once more: a processor may have been busy with a packet that found the old routes.
  *
  * What may still overtake: a packet that finds the new route while one that came a moment before it waits in the hold, between the change
@@ -29,6 +29,7 @@
 #define SLACK 4     /* what holds packets, more than once the way that was measured: it may be busier by then */
 #define LONGEST_MS 3000 /* that packets are held */
 #define LINGER_MS 20
+#define GAP_US 1000 /* how long a moment without packets is looked for */
 #define ROUND 128 /* packets let go at a time: the main loop has other things to do */
 #define MOST (2 * VR_HOLD_PACKETS) /* packets let go before the routes are changed: they may come as fast as they go */
 
@@ -67,14 +68,33 @@ free_markers (VrMarker **markers)
     g_clear_pointer (&markers[i], vr_marker_free);
 }
 
+/*
+ * The best time to change the routes is just after a packet, when none waits: the next one of a steady stream is as far away as it can be. Empties the
+ * hold, and again until one packet came alone, or none for a while.
+ */
+static void
+release_to_gap (VrChange *change, VrOutlet *outlet)
+{
+  gint64  until = g_get_monotonic_time () + GAP_US;
+  guint64 before;
+
+  vr_hold_release (change->hold, outlet, MOST);
+  do
+    {
+      before = vr_hold_sent (change->hold);
+      vr_hold_release (change->hold, outlet, ROUND);
+    }
+  while (vr_hold_sent (change->hold) != before + 1 && g_get_monotonic_time () < until);
+}
+
 /* What is held, then the routes, then what came in between. */
 static gboolean
 let_go (VrChange *change, VrOutlet *outlet, VrSwitch *routes, GError **error)
 {
   gboolean ok;
 
-  vr_hold_release (change->hold, outlet, MOST);
-  change->in_time = vr_hold_counts (change->hold).sent;
+  release_to_gap (change, outlet);
+  change->in_time = vr_hold_sent (change->hold);
   ok = vr_switch_commit (routes, NULL, error);
   vr_hold_release (change->hold, outlet, MOST);
   change->result.held_us = g_get_monotonic_time () - change->began_us;

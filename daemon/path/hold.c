@@ -156,6 +156,12 @@ dropped (void)
   return count;
 }
 
+guint64
+vr_hold_sent (const VrHold *hold)
+{
+  return hold->counts.sent;
+}
+
 VrHoldCounts
 vr_hold_counts (const VrHold *hold)
 {

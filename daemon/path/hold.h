@@ -34,7 +34,8 @@ void    vr_hold_free (VrHold *hold); /* NULL is fine; what is still held is lost
 
 /* Sends what is held by `outlet`, in order, `most` packets at most. TRUE: there is no more. */
 gboolean     vr_hold_release (VrHold *hold, VrOutlet *outlet, guint most);
-VrHoldCounts vr_hold_counts (const VrHold *hold); /* since it was made */
+VrHoldCounts vr_hold_counts (const VrHold *hold);
+guint64      vr_hold_sent (const VrHold *hold); /* of these, at no cost */ /* since it was made */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrHold, vr_hold_free)
 

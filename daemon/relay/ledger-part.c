@@ -74,7 +74,7 @@ count_nic (VrRelay *self, VrOpenPart *open, VrLedgerNic *nic, const VrRecord *re
   const char *const *addresses = addresses_of (record, nic->mac);
   g_autofree char   *from = open->role == VR_ROLE_TARGET ? vr_tunnel_dev (open->part->origin) : NULL;
   VrLedgerNic       *base = vr_ledger_nic (open->base, nic->mac);
-  guint64            flooded = nic->counts[VR_COUNT_FLOODED], waiting;
+  guint64            flooded = nic->counts[VR_COUNT_FLOODED], relayed = nic->counts[VR_COUNT_RELAYED], waiting;
 
   if (addresses == NULL)
     return;
@@ -85,6 +85,8 @@ count_nic (VrRelay *self, VrOpenPart *open, VrLedgerNic *nic, const VrRecord *re
       return;
     }
   vr_tally (nic, base, reading, addresses, tap_of (self, open->part->uuid, nic->mac), from);
+  if (open->part->phases[VR_PHASE_RETURNED] != 0 && record->epoch > open->part->epoch) /* what is counted from then on is the next migration's */
+    vr_ledger_count (nic, VR_COUNT_RELAYED, relayed);
   open->moved += nic->counts[open->role == VR_ROLE_ORIGIN ? VR_COUNT_RELAYED : VR_COUNT_ARRIVED];
   if (open->role != VR_ROLE_ORIGIN || open->part->phases[VR_PHASE_FLIP] == 0)
     return;
