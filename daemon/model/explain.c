@@ -225,15 +225,6 @@ ways_differ (const VrWay *a, const VrWay *b)
 
 /* ---- who is meant ---- */
 
-static gboolean
-has_address (const VrRecord *record, const char *address)
-{
-  for (guint n = 0; n < record->nics->len; n++)
-    if (g_strv_contains ((const char *const *) ((VrNic *) record->nics->pdata[n])->addresses, address))
-      return TRUE;
-  return FALSE;
-}
-
 /* The guest that is not stopped comes first: a name or an address may have been another's before. */
 static const VrRecord *
 find_guest (const VrBook *book, const char *whom, const char *address)
@@ -247,7 +238,7 @@ find_guest (const VrBook *book, const char *whom, const char *address)
 
       if (record == NULL || (found != NULL && record->state == VR_STATE_STOPPED))
         continue;
-      if (address != NULL ? has_address (record, address)
+      if (address != NULL ? vr_record_has_address (record, address)
                           : g_strcmp0 (record->name, whom) == 0 || g_ascii_strcasecmp (record->uuid, whom) == 0)
         found = record;
     }

@@ -128,6 +128,15 @@ vr_record_unref (VrRecord *record)
 }
 
 gboolean
+vr_record_has_address (const VrRecord *record, const char *address)
+{
+  for (guint i = 0; i < record->nics->len; i++)
+    if (g_strv_contains ((const char *const *) ((VrNic *) record->nics->pdata[i])->addresses, address))
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
 vr_record_equal_content (const VrRecord *a, const VrRecord *b)
 {
   if (g_strcmp0 (a->uuid, b->uuid) != 0 || g_strcmp0 (a->name, b->name) != 0 || a->epoch != b->epoch || a->state != b->state ||

@@ -71,6 +71,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrRecord, vr_record_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrNic, vr_nic_free)
 
 gboolean  vr_host_name_is_valid (const char *name); /* [A-Za-z0-9._-]{1,63} */
+gboolean  vr_record_has_address (const VrRecord *record, const char *address); /* has one of its NICs it? */
 gboolean  vr_record_equal_content (const VrRecord *a, const VrRecord *b); /* all but writer's seq and time */
 
 /*

@@ -55,15 +55,6 @@ vr_relay_facts_free (VrFacts *facts)
   g_free (facts);
 }
 
-static gboolean
-has_address (const VrRecord *record, const char *address)
-{
-  for (guint i = 0; i < record->nics->len; i++)
-    if (g_strv_contains ((const char *const *) ((VrNic *) record->nics->pdata[i])->addresses, address))
-      return TRUE;
-  return FALSE;
-}
-
 /* The routes of one guest in a plan's guests table that lead somewhere: of VrRoute, owned by the plan. */
 static GPtrArray *
 guest_routes (const VrPlan *plan, const VrRecord *record)
@@ -77,7 +68,7 @@ guest_routes (const VrPlan *plan, const VrRecord *record)
 
       if (route->table != VR_TABLE_GUESTS || route->type != VR_ROUTE_VIA_DEV)
         continue;
-      if (has_address (record, address))
+      if (vr_record_has_address (record, address))
         g_ptr_array_add (routes, (gpointer) route);
     }
   return routes;
@@ -93,7 +84,7 @@ guest_neighbours (const VrPlan *plan, const VrRecord *record)
     {
       const VrNeighbour *neighbour = plan->neighbours->pdata[i];
 
-      if (neighbour->mac != NULL && has_address (record, neighbour->address))
+      if (neighbour->mac != NULL && vr_record_has_address (record, neighbour->address))
         g_ptr_array_add (neighbours, (gpointer) neighbour);
     }
   return neighbours;

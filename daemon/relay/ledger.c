@@ -271,9 +271,8 @@ vr_relay_ledger_direct (VrRelay *self, const char *address)
     {
       const VrGuest *guest = vr_book_guest (self->book, open->part->uuid);
 
-      for (guint i = 0; open->role == VR_ROLE_PEER && guest != NULL && guest->custody != NULL && i < guest->custody->nics->len; i++)
-        if (g_strv_contains ((const char *const *) ((VrNic *) guest->custody->nics->pdata[i])->addresses, address))
-          vr_relay_ledger_note (self, open->part->uuid, VR_PHASE_DIRECT, g_get_real_time ());
+      if (open->role == VR_ROLE_PEER && guest != NULL && guest->custody != NULL && vr_record_has_address (guest->custody, address))
+        vr_relay_ledger_note (self, open->part->uuid, VR_PHASE_DIRECT, g_get_real_time ());
     }
 }
 
