@@ -196,11 +196,18 @@ wait_charon() {
   [ "$LAB_TUNNEL" = plain ] || wait_for 180 test -S "$(root_of "$1")/run/charon.vici" || die "charon on $1 does not start, see its log"
 }
 
+# dead_libvirtds: hosts whose libvirtd has ended by itself; systemd would start it anew
+dead_libvirtds() {
+  local h
+  for h in $(hosts); do
+    on "$h" pidof libvirtd > /dev/null || echo "$h"
+  done
+}
+
 # libvirtd_again: where it ended by itself it is started anew, as its unit does (Restart=on-failure)
 libvirtd_again() {
   local h
-  for h in $(hosts); do
-    ! on "$h" pidof libvirtd > /dev/null || continue
+  for h in $(dead_libvirtds); do
     echo "# libvirtd on $h has ended by itself, and is started anew; its last words:"
     tail -qn 3 "$LAB_RUN/$h"/log/libvirtd.{out,log} 2> /dev/null | sed 's/^/#   /'
     start_libvirtd "$h"
