@@ -77,13 +77,14 @@ typedef struct {
 GHashTable *vr_kernel_taps (VrKernel *kernel, GError **error); /* of every link: name -> VrTap, (transfer full) */
 
 /*
- * The fast path: a switchover's route changes, and before them the neighbours that they need, built beforehand into one netlink buffer. vr_switch_commit() sends it and
- * reads the acknowledgements: no allocation, no lookup, no logging. A switch is void when its links change (commit then
+ * The fast path: a switchover's route changes, and before them the neighbours that they need, built beforehand into one
+ * netlink buffer; they are replaced or added. vr_switch_commit() sends it and reads the acknowledgements: no allocation, no lookup, no logging. A switch is void when its links change (commit then
  * fails, and vr_kernel_apply() does the work); make it again after "changed". At most 256 of both; it keeps the kernel
  * object alive.
  */
 typedef struct _VrSwitch VrSwitch;
-VrSwitch *vr_switch_prepare (VrKernel *kernel, GPtrArray *neighbours /* of VrNeighbour; NULL: none */, GPtrArray *routes /* of VrRoute */, GError **error); /* replaced or added */
+VrSwitch *vr_switch_prepare (VrKernel *kernel, GPtrArray *neighbours /* of VrNeighbour; NULL: none */, GPtrArray *routes /* of VrRoute */,
+                             GError **error);
 gboolean  vr_switch_commit (VrSwitch *sw, gint64 *took_ns, GError **error);
 gboolean  vr_switch_is_void (const VrSwitch *sw); /* as far as is known by now */
 void      vr_switch_free (VrSwitch *sw);

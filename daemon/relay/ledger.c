@@ -229,8 +229,8 @@ vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_
   open->part->phases[phase] = at_us;
   if (phase != VR_PHASE_FLIP && phase != VR_PHASE_RESUMED && phase != VR_PHASE_RETURNED)
     return;
-  /* At the origin the next plan takes the counters of its tap away, and when the guest is back, of what was relayed. At the target what went into the tap until now waited in its queue: a
-   * stopped guest reads nothing. */
+  /* At the origin the next plan takes the counters of its tap away, and when the guest is back, of what was relayed. At the target what went into the tap
+   * until now waited in its queue: a stopped guest reads nothing. */
   reading = read_counters (self, FALSE);
   look_at (self, open, reading);
   for (guint i = 0; open->role == VR_ROLE_TARGET && i < open->part->nics->len; i++)

@@ -454,8 +454,8 @@ static void
 end_return (VrSwitchover *self)
 {
   push_back (self);
+  tell (self); /* while what was kept can be counted */
   g_clear_pointer (&self->kept, vr_copies_free);
-  tell (self);
 }
 
 static gboolean

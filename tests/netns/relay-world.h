@@ -27,7 +27,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RelayWorld, relay_world_free)
 
 char *relay_world_token (RelayWorld *world); /* (transfer full) in d's XML; NULL: none */
 void  relay_world_event (RelayWorld *world, VrVirtWhat what); /* libvirt says so of d */
-/* h2 writes that d comes to it. `token`: its proof is made with that; NULL: it has none. (transfer full) */
+/* h2 writes that d comes to it, of that epoch. `token`: its proof is made with that; NULL: it has none. (transfer full) */
 void  relay_world_announce (RelayWorld *world, const char *token, guint64 epoch);
 guint relay_world_refused (RelayWorld *world); /* how many records of h2 */
 gboolean relay_world_says (RelayWorld *world, const char *text); /* does one of its troubles have that text? */

@@ -34,6 +34,17 @@ test_called_off (void)
   world_end (&world);
 }
 
+/* The guest was stopped, with nothing in its tap, and has left. */
+static void
+world_left (World *world)
+{
+  gint64 stop;
+
+  world_new (world);
+  stop = standin_stop (world->qemu, FALSE);
+  world_run_at (world, LONG_AFTER (stop));
+}
+
 static gboolean
 flip_back (gpointer data)
 {
@@ -77,12 +88,9 @@ test_abort (void)
 static void
 test_abort_late (void)
 {
-  World  world;
-  gint64 stop;
+  World world;
 
-  world_new (&world);
-  stop = standin_stop (world.qemu, FALSE);
-  world_run_at (&world, LONG_AFTER (stop));
+  world_left (&world);
   standin_resume (world.qemu);
   g_assert_true (vr_switchover_return (world.switchover, world_flip, &world));
   world_relay_text (&world, "late");
@@ -126,11 +134,8 @@ test_abort_many (void)
 {
   enum { MANY = 1500 };
   World world;
-  gint64 stop;
 
-  world_new (&world);
-  stop = standin_stop (world.qemu, FALSE);
-  world_run_at (&world, LONG_AFTER (stop));
+  world_left (&world);
   for (guint i = 0; i < MANY; i++)
     {
       g_autofree char *text = g_strdup_printf ("%u", i);
@@ -154,11 +159,8 @@ static void
 test_abort_early (void)
 {
   World world;
-  gint64 stop;
 
-  world_new (&world);
-  stop = standin_stop (world.qemu, FALSE);
-  world_run_at (&world, LONG_AFTER (stop));
+  world_left (&world);
   standin_resume (world.qemu);
   g_assert_true (vr_switchover_return (world.switchover, world_flip, &world));
   standin_stop (world.qemu, FALSE);
