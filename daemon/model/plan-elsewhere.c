@@ -98,7 +98,7 @@ is_sure (const VrFacts *facts, const char *dev, const char *address)
 
 /* The tunnel by which what this host sends to the guest goes to its home; NULL: a way of which the plan knows nothing. */
 static char *
-long_way (const VrDraft *draft, const char *home)
+way_home (const VrDraft *draft, const char *home)
 {
   const VrHost *host = vr_book_host (draft->facts->book, home);
 
@@ -120,12 +120,48 @@ plan_path (VrDraft *draft, const VrCase *c, const char *dev, const char *address
   g_autofree char *destination = vr_plan_host_route (address);
   g_autofree char *source = vr_plan_gateway_of (draft->me, vr_address_is_v6 (address), NULL);
   g_autofree char *key = vr_facts_key (dev, address);
-  g_autofree char *from = sure && facts->ordered && !g_hash_table_contains (facts->changed, key) ? long_way (draft, c->home) : NULL;
+  g_autofree char *from = sure && facts->ordered && !g_hash_table_contains (facts->changed, key) ? way_home (draft, c->home) : NULL;
   gboolean         held = from != NULL && g_hash_table_contains (facts->held, key);
 
   vr_draft_path (draft, address, c->owner, from != NULL ? VR_PATH_CHANGING : sure ? VR_PATH_DIRECT : VR_PATH_RELAYED, from);
   if (held || (sure && from == NULL))
     vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, held ? VR_HOLD_LINK : dev, source, VR_TABLE_GUESTS);
+}
+
+/*
+ * One address of a guest that came home from where it was sent to straight. Its host of then relays for a while, so that is now the long way, and what goes home by
+ * itself could overtake what went there: the path changes in order once more. Then the guest has a route of its own as long as that host relays, as if it were away.
+ */
+static void
+plan_path_home (VrDraft *draft, const VrCase *c, const char *from, const char *to, const char *address)
+{
+  const VrFacts   *facts = draft->facts;
+  g_autofree char *destination = vr_plan_host_route (address);
+  g_autofree char *source = vr_plan_gateway_of (draft->me, vr_address_is_v6 (address), NULL);
+  g_autofree char *key = vr_facts_key (to, address), *before = vr_facts_key (from, address);
+  gboolean         changed = g_hash_table_contains (facts->changed, key);
+  const char      *dev = changed ? to : g_hash_table_contains (facts->held, key) ? VR_HOLD_LINK : from;
+
+  if (!changed && !g_hash_table_contains (facts->changed, before))
+    return; /* it was not sent to straight */
+  vr_draft_path (draft, address, c->owner, changed ? VR_PATH_DIRECT : VR_PATH_CHANGING, changed ? NULL : from);
+  vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, dev, source, VR_TABLE_GUESTS);
+  if (!changed)
+    vr_plan_want_tunnel (draft, facts->self, c->origin);
+}
+
+static void
+plan_home_again (VrDraft *draft, const VrCase *c)
+{
+  const VrFacts   *facts = draft->facts;
+  g_autofree char *to = way_home (draft, c->home), *from = NULL;
+
+  if (!facts->ordered || c->origin == NULL || g_str_equal (c->origin, facts->self) || to == NULL || !vr_plan_may_go_direct (draft, c->origin)
+      || !vr_plan_may_go_direct (draft, c->home))
+    return;
+  from = vr_tunnel_dev (c->origin);
+  for (guint i = 0; i < c->addresses->len; i++)
+    plan_path_home (draft, c, from, to, c->addresses->pdata[i]);
 }
 
 void
@@ -144,7 +180,10 @@ vr_plan_sent_to (VrDraft *draft, const VrCase *c)
   if (c->record->state == VR_STATE_MOVED)
     admit_answers (draft, c, c->origin);
   if (g_str_equal (c->owner, c->home))
-    return;
+    {
+      plan_home_again (draft, c);
+      return;
+    }
   admit_answers (draft, c, c->owner);
   plan_sought (draft, c, c->owner);
   for (guint i = 0; i < c->addresses->len; i++)

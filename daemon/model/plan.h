@@ -52,7 +52,8 @@ typedef struct {
   GHashTable   *waited;    /* set of "INTERFACE ADDRESS": the tunnel is up, and the guest runs behind it, for longer than confirm-after */
   gboolean      ordered;   /* a path is changed only when all that went the long way has arrived */
   GHashTable   *held;      /* set of "INTERFACE ADDRESS": what goes there is held for that; its change is under way */
-  GHashTable   *changed;   /* set of "INTERFACE ADDRESS": that change is over, or was over before this daemon started */
+  GHashTable   *changed;   /* set of "INTERFACE ADDRESS": that change is over, or was over before this daemon started; a path that changes again keeps
+                              that of the way that it changes from */
 } VrFacts;
 
 /* ---- items ---- */
@@ -118,12 +119,12 @@ typedef struct { /* "tunnel h3 dev vr-h3 initiate" */
 
 typedef enum {
   VR_PATH_RELAYED,  /* through its home */
-  VR_PATH_CHANGING, /* it may go straight, once what went through the home has arrived: until then relayed, then held, then straight */
+  VR_PATH_CHANGING, /* it may go straight, once what went the long way has arrived: until then relayed, then held, then straight */
   VR_PATH_DIRECT,
 } VrPathState;
 
 /*
- * How this host sends to a guest that is another host's, and away from home: "path 10.9.1.100 to h3 relayed", "… changing from vr-h1" or
+ * How this host sends to a guest that is another host's, and away from home, or was lately: "path 10.9.1.100 to h3 relayed", "… changing from vr-h1" or
  * "… direct". Nothing to be applied: a decision, for people, and for whoever has to find out what is missing for the next one, or
  * (daemon/path/) to bring the next one about.
  */

@@ -66,11 +66,6 @@ static const State transitions[N_STATES][N_STEPS] = {
   [RETURNED]  = { NOT_ALLOWED, NOT_ALLOWED, NOT_ALLOWED },
 };
 
-typedef struct {
-  char  *tap, *mac, *gateway_mac;
-  char **addresses;
-} NicSetup;
-
 struct _VrSwitchover {
   VrSwitchoverSetup *setup;
   State              state;
@@ -85,76 +80,6 @@ struct _VrSwitchover {
   VrSwitchoverTold   told;
   gpointer           told_data;
 };
-
-/* ---- the setup ---- */
-
-static void
-nic_setup_free (gpointer data)
-{
-  NicSetup *nic = data;
-
-  g_free (nic->tap);
-  g_free (nic->mac);
-  g_free (nic->gateway_mac);
-  g_strfreev (nic->addresses);
-  g_free (nic);
-}
-
-VrSwitchoverSetup *
-vr_switchover_setup_new (const char *pid_file, const char *tunnel)
-{
-  VrSwitchoverSetup *setup = g_new0 (VrSwitchoverSetup, 1);
-
-  setup->pid_file = g_strdup (pid_file);
-  setup->tunnel = g_strdup (tunnel);
-  setup->nics = g_ptr_array_new_with_free_func (nic_setup_free);
-  return setup;
-}
-
-void
-vr_switchover_setup_add_nic (VrSwitchoverSetup *setup, const char *tap, const char *mac, const char *gateway_mac,
-                             const char *const *addresses)
-{
-  NicSetup *nic;
-
-  if (setup->nics->len == VR_SWITCHOVER_MAX_NICS)
-    return;
-  nic = g_new0 (NicSetup, 1);
-  nic->tap = g_strdup (tap);
-  nic->mac = g_strdup (mac);
-  nic->gateway_mac = g_strdup (gateway_mac);
-  nic->addresses = g_strdupv ((char **) addresses);
-  g_ptr_array_add (setup->nics, nic);
-}
-
-void
-vr_switchover_setup_free (VrSwitchoverSetup *setup)
-{
-  g_ptr_array_unref (setup->nics);
-  g_free (setup->pid_file);
-  g_free (setup->tunnel);
-  g_free (setup->off);
-  g_free (setup);
-}
-
-static gboolean
-nics_are_equal (const NicSetup *a, const NicSetup *b)
-{
-  return g_str_equal (a->tap, b->tap) && g_str_equal (a->mac, b->mac) && g_strcmp0 (a->gateway_mac, b->gateway_mac) == 0
-         && g_strv_equal ((const char *const *) a->addresses, (const char *const *) b->addresses);
-}
-
-static gboolean
-setups_are_equal (const VrSwitchoverSetup *a, const VrSwitchoverSetup *b)
-{
-  if (g_strcmp0 (a->pid_file, b->pid_file) != 0 || !g_str_equal (a->tunnel, b->tunnel) || g_strcmp0 (a->off, b->off) != 0
-      || a->copies_memory != b->copies_memory || a->kept_memory != b->kept_memory || a->nics->len != b->nics->len)
-    return FALSE;
-  for (guint i = 0; i < a->nics->len; i++)
-    if (!nics_are_equal (a->nics->pdata[i], b->nics->pdata[i]))
-      return FALSE;
-  return TRUE;
-}
 
 /* ---- armed ---- */
 
@@ -187,7 +112,7 @@ arm_tunnel (VrSwitchover *self, GError **error)
 }
 
 static void
-arm_nic (VrSwitchover *self, const NicSetup *nic, const char *why_not)
+arm_nic (VrSwitchover *self, const VrNicSetup *nic, const char *why_not)
 {
   VrSwitchoverNic *counts = &self->counts.nics[self->counts.n_nics];
 
@@ -218,7 +143,7 @@ vr_switchover_arm (VrSwitchoverSetup *setup)
   self->setup = setup;
   self->addresses = vr_addresses_new ();
   for (guint i = 0; i < setup->nics->len; i++)
-    for (char **address = ((NicSetup *) setup->nics->pdata[i])->addresses; *address != NULL; address++)
+    for (char **address = ((VrNicSetup *) setup->nics->pdata[i])->addresses; *address != NULL; address++)
       vr_addresses_add (self->addresses, *address, i);
   self->tunnel_index = if_nametoindex (setup->tunnel);
   if (arm_tunnel (self, &error))
@@ -239,7 +164,7 @@ vr_switchover_may_return (const VrSwitchover *self)
 gboolean
 vr_switchover_fits (VrSwitchover *self, const VrSwitchoverSetup *setup)
 {
-  if (self->state != ARMED || !setups_are_equal (self->setup, setup) || if_nametoindex (setup->tunnel) != self->tunnel_index)
+  if (self->state != ARMED || !vr_switchover_setup_equal (self->setup, setup) || if_nametoindex (setup->tunnel) != self->tunnel_index)
     return FALSE;
   for (guint i = 0; i < self->counts.n_nics; i++)
     if (self->ports[i] != NULL && !vr_port_is_there (self->ports[i]))

@@ -7,25 +7,9 @@
 #pragma once
 
 #include "counts.h"
+#include "setup.h"
 
 G_BEGIN_DECLS
-
-/* What is to be switched. */
-typedef struct {
-  char      *pid_file;    /* names QEMU's process; NULL: not known */
-  char      *tunnel;      /* the interface that leads to the target */
-  char      *off;         /* why nothing is to be sent again; NULL: it is */
-  gsize      copies_memory; /* bytes, for each NIC */
-  gsize      kept_memory;   /* bytes, for the guest: copies of what left for the target, in case it comes back */
-  GPtrArray *nics;        /* its NICs, by vr_switchover_setup_add_nic() */
-} VrSwitchoverSetup;
-
-VrSwitchoverSetup *vr_switchover_setup_new (const char *pid_file, const char *tunnel);
-/* `gateway_mac`: whose frames come back to it after an abort. NICs beyond VR_SWITCHOVER_MAX_NICS are left out. */
-void               vr_switchover_setup_add_nic (VrSwitchoverSetup *setup, const char *tap, const char *mac, const char *gateway_mac,
-                                                const char *const *addresses);
-void               vr_switchover_setup_free (VrSwitchoverSetup *setup);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (VrSwitchoverSetup, vr_switchover_setup_free)
 
 typedef struct _VrSwitchover VrSwitchover;
 

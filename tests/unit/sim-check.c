@@ -76,6 +76,13 @@ ends_at_home (const Sim *sim, guint here, guint guest, const SimFate *fate, guin
          && fate->path[hop + 1] == (int) sim->net.guests[guest].home;
 }
 
+/* What came home from where it was sent to straight is sent there until all that went there before has arrived: that host relays. */
+static gboolean
+came_from (const Sim *sim, const VrRecord *custody, const char *next)
+{
+  return sim->ordered && g_str_equal (custody->owner, custody->home) && g_strcmp0 (custody->origin, next) == 0;
+}
+
 static void
 check_fate (Sim *sim, const char *sender, int from_guest, const SimAddress *to, const SimFate *fate)
 {
@@ -102,7 +109,7 @@ check_fate (Sim *sim, const char *sender, int from_guest, const SimAddress *to, 
 
       if (custody == NULL || g_str_equal (custody->owner, next) || (i == 0 && through_home))
         continue;
-      if (ends_at_home (sim, here, (guint) guest, fate, i))
+      if (ends_at_home (sim, here, (guint) guest, fate, i) || (i == 0 && came_from (sim, custody, next)))
         continue;
       if (!g_str_equal (custody->home, next) || (i > 0 && !(from_guest >= 0 && sim->net.guests[from_guest].home == here)))
         fail_packet (sim, "wrong-host", sender, to, fate, "a host sends to another than its book says");

@@ -374,7 +374,7 @@ settle (Sim *sim, gboolean timers)
       gboolean news = hear_all (sim);
 
       sim_plan (sim);
-      if (!news && !bring_tunnels_up (sim) && !(timers && (some_timer (sim) || change_paths (sim))))
+      if (!news && !bring_tunnels_up (sim) && !change_paths (sim) && !(timers && some_timer (sim)))
         return;
       sim_plan (sim);
     }

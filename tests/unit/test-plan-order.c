@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The change from the relay to the direct path in the plan, in order: d, home h1, runs on h3, and h2 is its peer. */
+/*
+ * Changes of a path in order, in the plan: from the relay to the direct path, where d, home h1, runs on h3, and h2 is its peer; and from that home again.
+ */
 #include "plan-test.h"
 
 #define HOLD4 "route 10.9.1.100/32 dev vr-+hold table 30321 metric 10 src 10.9.2.1"
@@ -130,6 +132,100 @@ test_marker_answered (void)
   expect_none (down, "10.9.2.1/32");
 }
 
+/* ---- home again ---- */
+
+/* h2 sent to it straight, IPv4 and IPv6; it is on its way home, and h3 relays */
+static World *
+going_home (void)
+{
+  World *world = coming_home ();
+
+  world->ordered = TRUE;
+  g_hash_table_add (world->tunnels, (gpointer) "h1");
+  g_hash_table_add (world->tunnels, (gpointer) "h3");
+  g_hash_table_add (world->changed, (gpointer) "vr-h3 " D4);
+  g_hash_table_add (world->changed, (gpointer) "vr-h3 " D6);
+  world_settle (world, "h3", VR_PRESENCE_HANDED_OVER, FALSE);
+  return world;
+}
+
+/* What h2 sends goes by h3 until the change, each address by itself; and the tunnel there stays up for it. */
+static void
+test_home_changing (void)
+{
+  g_autoptr (World) world = going_home ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  g_hash_table_add (world->held, (gpointer) "vr-h1 " D6);
+  plan = world_plan (world, "h2");
+  expect_line (plan, "path 10.9.1.100 to h1 changing from vr-h3");
+  expect_line (plan, "path fd00:9:1::100 to h1 changing from vr-h3");
+  expect_line (plan, DIRECT4);
+  expect_line (plan, HOLD6);
+  expect_line (plan, "tunnel h3 dev vr-h3 initiate");
+}
+
+/* Afterwards it has a route of its own as long as h3 relays, and none when all have heard of it. */
+static void
+test_home_changed (void)
+{
+  g_autoptr (World) world = going_home ();
+  g_autoptr (VrPlan) plan = NULL, later = NULL;
+
+  world_settle (world, "h1", VR_PRESENCE_RUNNING, FALSE);
+  g_hash_table_add (world->lingering, (gpointer) D);
+  g_hash_table_add (world->changed, (gpointer) "vr-h1 " D4);
+  plan = world_plan (world, "h2");
+  expect_line (plan, "path 10.9.1.100 to h1 direct");
+  expect_line (plan, "route 10.9.1.100/32 dev vr-h1 table 30321 metric 10 src 10.9.2.1");
+  expect_line (plan, "path fd00:9:1::100 to h1 changing from vr-h3");
+  g_hash_table_remove_all (world->lingering);
+  later = world_plan (world, "h2");
+  expect_none (later, "path");
+  expect_none (later, "10.9.1.100/32");
+  expect_none (later, "fd00:9:1::100/128");
+}
+
+static void
+expect_home_at_once (World *world)
+{
+  g_autoptr (VrPlan) plan = world_plan (world, "h2");
+
+  expect_none (plan, "path");
+  expect_none (plan, "10.9.1.100/32");
+}
+
+/* It was relayed until now, through its home. */
+static void
+test_home_never_straight (void)
+{
+  g_autoptr (World) world = going_home ();
+
+  g_hash_table_remove_all (world->changed);
+  expect_home_at_once (world);
+}
+
+static void
+test_home_not_ordered (void)
+{
+  g_autoptr (World) world = going_home ();
+
+  world->ordered = FALSE;
+  expect_home_at_once (world);
+}
+
+/* Where one of the tunnels is down there is nothing to wait for. */
+static void
+test_home_tunnel_lost (void)
+{
+  g_autoptr (World) world = going_home (), other = going_home ();
+
+  g_hash_table_remove (world->tunnels, "h3");
+  expect_home_at_once (world);
+  g_hash_table_remove (other->tunnels, "h1");
+  expect_home_at_once (other);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -141,5 +237,10 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/path/ordered/tunnel-lost", test_ordered_tunnel_lost);
   g_test_add_func ("/plan/path/ordered/unknown-way", test_ordered_unknown_way);
   g_test_add_func ("/plan/path/ordered/marker-answered", test_marker_answered);
+  g_test_add_func ("/plan/path/home/changing", test_home_changing);
+  g_test_add_func ("/plan/path/home/changed", test_home_changed);
+  g_test_add_func ("/plan/path/home/never-straight", test_home_never_straight);
+  g_test_add_func ("/plan/path/home/not-ordered", test_home_not_ordered);
+  g_test_add_func ("/plan/path/home/tunnel-lost", test_home_tunnel_lost);
   return g_test_run ();
 }

@@ -43,23 +43,30 @@ expect() {
   if compare "$value" "$2" "$3"; then ok "$1 $2 $3 ($value)"; else not_ok "$1 $2 $3: it is $value"; fi
 }
 
+# kept COMMAND...: what it says is kept. last_words: the end of that, for the line that says that it failed; the whole goes into $RESULT/failed.out
+kept() { "$@" > "$LAB_RUN/expect.out" 2>&1; }
+last_words() {
+  cat "$LAB_RUN/expect.out" >> "$RESULT/failed.out"
+  tail -2 "$LAB_RUN/expect.out"
+}
+
 # expect_ok TEXT COMMAND..., expect_fail TEXT COMMAND...: the command succeeds, or fails
 expect_ok() {
   local text=$1
   shift
-  if "$@" > "$LAB_RUN/expect.out" 2>&1; then ok "$text"; else not_ok "$text: $(tail -2 "$LAB_RUN/expect.out")"; fi
+  if kept "$@"; then ok "$text"; else not_ok "$text: $(last_words)"; fi
 }
 expect_fail() {
   local text=$1
   shift
-  if "$@" > "$LAB_RUN/expect.out" 2>&1; then not_ok "$text: it succeeded"; else ok "$text"; fi
+  if kept "$@"; then not_ok "$text: it succeeded"; else ok "$text"; fi
 }
 
 # expect_soon TEXT COMMAND...: the command succeeds within LAB_SOON seconds (60)
 expect_soon() {
   local text=$1
   shift
-  if wait_for "${LAB_SOON:-60}" "$@"; then ok "$text"; else not_ok "$text: not within ${LAB_SOON:-60} s"; fi
+  if wait_for "${LAB_SOON:-60}" kept "$@"; then ok "$text"; else not_ok "$text: not within ${LAB_SOON:-60} s: $(last_words)"; fi
 }
 
 # reaches FROM TO [COUNT]: does anything answer there? (reaches s d: a ping's answer; IPv4 and IPv6)
