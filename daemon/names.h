@@ -48,5 +48,6 @@
 #define VR_RULE_AWAY 7620
 #define VR_RULE_NETWORKS 7630
 #define VR_METRIC 10               /* of the routes that lead somewhere */
+#define VR_METRIC_BEHIND 20        /* of those that lead somewhere else when one of these is gone */
 #define VR_METRIC_UNREACHABLE 4000 /* of the unreachable routes behind them */
 #define VR_NFT_TABLE "virt-relay"  /* table inet virt-relay, and table bridge virt-relay */

@@ -13,8 +13,8 @@ is_new (VrDraft *draft, char *line)
   return g_hash_table_add (draft->seen, line);
 }
 
-void
-vr_draft_route (VrDraft *draft, VrRouteType type, const char *destination, const char *dev, const char *source, guint32 table)
+static void
+add_route (VrDraft *draft, VrRouteType type, const char *destination, const char *dev, const char *source, guint32 table, guint32 metric)
 {
   VrRoute *route = g_new0 (VrRoute, 1);
 
@@ -23,11 +23,23 @@ vr_draft_route (VrDraft *draft, VrRouteType type, const char *destination, const
   route->dev = g_strdup (dev);
   route->source = g_strdup (source);
   route->table = table;
-  route->metric = type == VR_ROUTE_UNREACHABLE ? VR_METRIC_UNREACHABLE : VR_METRIC;
+  route->metric = metric;
   if (is_new (draft, vr_route_to_string (route)))
     g_ptr_array_add (draft->plan->routes, route);
   else
     vr_route_free (route);
+}
+
+void
+vr_draft_route (VrDraft *draft, VrRouteType type, const char *destination, const char *dev, const char *source, guint32 table)
+{
+  add_route (draft, type, destination, dev, source, table, type == VR_ROUTE_UNREACHABLE ? VR_METRIC_UNREACHABLE : VR_METRIC);
+}
+
+void
+vr_draft_route_behind (VrDraft *draft, const char *destination, const char *dev, const char *source, guint32 table)
+{
+  add_route (draft, VR_ROUTE_VIA_DEV, destination, dev, source, table, VR_METRIC_BEHIND);
 }
 
 void

@@ -19,6 +19,7 @@ typedef struct {
 } VrDraft;
 
 void vr_draft_route (VrDraft *draft, VrRouteType type, const char *destination, const char *dev, const char *source, guint32 table);
+void vr_draft_route_behind (VrDraft *draft, const char *destination, const char *dev, const char *source, guint32 table); /* one that counts when the other is gone */
 void vr_draft_rule (VrDraft *draft, guint32 priority, gboolean v6, const char *from, const char *to, const char *iif, guint32 table);
 void vr_draft_neighbour (VrDraft *draft, const char *address, const char *dev, const char *mac); /* mac NULL: a proxy entry */
 void vr_draft_forwarding (VrDraft *draft, const char *mac, const char *dev);

@@ -146,8 +146,10 @@ plan_path_home (VrDraft *draft, const VrCase *c, const char *from, const char *t
     return; /* it was not sent to straight */
   vr_draft_path (draft, address, c->owner, changed ? VR_PATH_DIRECT : VR_PATH_CHANGING, changed ? NULL : from);
   vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, dev, source, VR_TABLE_GUESTS);
-  if (!changed)
-    vr_plan_want_tunnel (draft, facts->self, c->origin);
+  if (changed)
+    return;
+  vr_draft_route_behind (draft, destination, from, source, VR_TABLE_GUESTS); /* what is held follows the marker, which needs a route by that way */
+  vr_plan_want_tunnel (draft, facts->self, c->origin);
 }
 
 static void

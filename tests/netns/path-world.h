@@ -41,5 +41,6 @@ void path_streams_stop (PathWorld *w, guint some); /* after so many more; nothin
 void     path_begin (PathWorld *w, guint wait_ms, const char *const *answerers);
 gboolean path_is_over (gpointer world);
 gboolean path_is_holding (gpointer world);
-void     path_expect_routes (const char *dev); /* of the guest's addresses; "": none */
+void     path_expect_routes (const char *dev); /* of the guest's addresses, but those that stand behind; "": none */
 void     path_relayed_again (PathWorld *w); /* the routes are as before a change */
+void     path_only_routes (PathWorld *w); /* the long way is a route to the guest, with another one behind, and no longer one to its network */

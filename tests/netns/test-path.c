@@ -174,6 +174,29 @@ test_given_up_early (void)
   path_world_down (&w);
 }
 
+/*
+ * Home again from a direct path: the long way is itself a route to the guest, which the one into the hold takes the place of. The marker goes that way all the
+ * same, by the route that the plan puts behind.
+ */
+static void
+test_from_straight (void)
+{
+  PathWorld w;
+
+  path_world_up (&w, SLOW_MS);
+  path_only_routes (&w);
+  path_expect_routes ("vr-h1");
+  path_streams_start (&w, PAUSE_US, SOME);
+  path_begin (&w, FOR_EVER_MS, NULL);
+  g_assert_true (wait_for (path_is_over, &w));
+  path_expect_routes ("vr-h3");
+  stop_streams (&w);
+  expect_order (&w);
+  g_assert_true (w.made && w.result.straight && w.result.returned);
+  g_assert_cmpuint (w.result.counts.not_sent + w.result.counts.dropped, ==, 0);
+  path_world_down (&w);
+}
+
 /* TCP as fast as it goes: what was sent arrives, in order; large packets wait as they are. */
 static void
 test_tcp (void)
@@ -342,6 +365,7 @@ main (int argc, char **argv)
   netns_add ("/path/measured", test_measured);
   netns_add ("/path/no-marker-at-all", test_no_marker_at_all);
   netns_add ("/path/given-up-early", test_given_up_early);
+  netns_add ("/path/from-straight", test_from_straight);
   netns_add ("/path/tcp", test_tcp);
   netns_add ("/path/ends-early", test_ends_early);
   netns_add ("/path/lost", test_lost);

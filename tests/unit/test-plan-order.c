@@ -162,6 +162,7 @@ test_home_changing (void)
   expect_line (plan, "path fd00:9:1::100 to h1 changing from vr-h3");
   expect_line (plan, DIRECT4);
   expect_line (plan, HOLD6);
+  expect_line (plan, "route fd00:9:1::100/128 dev vr-h3 table 30321 metric 20 src fd00:9:2::1"); /* the marker's */
   expect_line (plan, "tunnel h3 dev vr-h3 initiate");
 }
 
