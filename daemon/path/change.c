@@ -4,7 +4,7 @@
  *
  *   PROBING   Nothing is held yet. A marker goes the long way, to learn how long that is, and whether it comes back at all: a firewall may be
  *             between. So nobody waits behind a marker that cannot come, and on a slow way the next one is waited for long enough.
- *   HOLDING   The guests' routes lead into the hold. After 2 ms, when no processor is still busy with a packet that found the old
+ *   HOLDING   The guests' routes lead into the hold (those of the long way stand behind, for the markers). After 2 ms, when no processor is still busy with a packet that found the old
  *             routes, a marker for each family goes the long way, behind the last packet that did.
  *   RELEASING The markers came back: all of that has arrived. (Or the time for that is over.) What is held is sent straight, in order. When
  *             there is no more, just after a packet, the routes are changed, and what was held between the two is sent as well.

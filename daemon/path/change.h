@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The change of a path from the long way, through a guest's home, to the straight one, without a packet on the short way that overtakes one on
- * the long way. change.c says how. One change at a time; main loop only, and nothing waits.
+ * The change of a path from the long way, through a guest's home or the host that it left to come home, to the straight one, without a packet on the short
+ * way that overtakes one on the long way. change.c says how. One change at a time; main loop only, and nothing waits.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /*
  * A datagram as traceroute(8) sends them, to its first port: firewalls that know anything know that.
  *
- * Its way is host, home, owner. The home counts one hop; so with two, the owner may not forward it, whatever its own routes and filter
+ * Its way is host, relay, owner. The relay (the home, or the host that the guest left) counts one hop; so with two, the owner may not forward it, whatever its own routes and filter
  * say of the guest, and says "time exceeded" to the sender. It does that by its own routes (plan-here.c has one to each peer's gateway), by the
  * short way, and the kernel here puts it into the error queue of the socket.
  *

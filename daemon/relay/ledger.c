@@ -218,20 +218,17 @@ vr_relay_ledger_look (VrRelay *self)
 
 /* ---- what happens ---- */
 
-void
-vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_us)
-{
-  VrOpenPart *open = g_hash_table_lookup (self->ledgers, uuid);
-  g_autoptr (VrReading) reading = NULL;
+/*
+ * Phases at which the counters are read: the next plan takes those of the origin's tap away, and when the guest is back, those of what was relayed. At the
+ * target what went into the tap until now waited in its queue: a stopped guest reads nothing.
+ */
+static const gboolean is_read_at[VR_N_PHASES] = { [VR_PHASE_FLIP] = TRUE, [VR_PHASE_RESUMED] = TRUE, [VR_PHASE_RETURNED] = TRUE };
 
-  if (open == NULL || at_us == 0 || open->part->phases[phase] != 0)
-    return;
-  open->part->phases[phase] = at_us;
-  if (phase != VR_PHASE_FLIP && phase != VR_PHASE_RESUMED && phase != VR_PHASE_RETURNED)
-    return;
-  /* At the origin the next plan takes the counters of its tap away, and when the guest is back, of what was relayed. At the target what went into the tap
-   * until now waited in its queue: a stopped guest reads nothing. */
-  reading = read_counters (self, FALSE);
+static void
+read_at_phase (VrRelay *self, VrOpenPart *open)
+{
+  g_autoptr (VrReading) reading = read_counters (self, FALSE);
+
   look_at (self, open, reading);
   for (guint i = 0; open->role == VR_ROLE_TARGET && i < open->part->nics->len; i++)
     {
@@ -240,6 +237,18 @@ vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_
       if (vr_ledger_knows (nic, VR_COUNT_FRAMES))
         vr_ledger_count (nic, VR_COUNT_QUEUED, nic->counts[VR_COUNT_FRAMES] - MIN (nic->counts[VR_COUNT_FRAMES], nic->counts[VR_COUNT_TAP_DROPPED]));
     }
+}
+
+void
+vr_relay_ledger_note (VrRelay *self, const char *uuid, VrPhase phase, gint64 at_us)
+{
+  VrOpenPart *open = g_hash_table_lookup (self->ledgers, uuid);
+
+  if (open == NULL || at_us == 0 || open->part->phases[phase] != 0)
+    return;
+  open->part->phases[phase] = at_us;
+  if (is_read_at[phase])
+    read_at_phase (self, open);
 }
 
 void

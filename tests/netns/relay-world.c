@@ -321,3 +321,21 @@ relay_world_wrote (RelayWorld *world, VrState state, const char *target)
       last = history->pdata[i];
   return last && last->state == state && g_strcmp0 (last->target, target) == 0;
 }
+
+typedef struct {
+  RelayWorld *world;
+  VrState     state;
+  const char *target;
+} Word;
+
+static gboolean
+is_written (gpointer word)
+{
+  return relay_world_wrote (((Word *) word)->world, ((Word *) word)->state, ((Word *) word)->target);
+}
+
+void
+relay_world_await (RelayWorld *world, VrState state, const char *target)
+{
+  g_assert_true (wait_for (is_written, &(Word) { world, state, target }));
+}

@@ -32,5 +32,6 @@ void  relay_world_announce (RelayWorld *world, const char *token, guint64 epoch)
 guint relay_world_refused (RelayWorld *world); /* how many records of h2 */
 gboolean relay_world_says (RelayWorld *world, const char *text); /* does one of its troubles have that text? */
 gboolean relay_world_wrote (RelayWorld *world, VrState state, const char *target); /* is that h1's last word on d? */
+void     relay_world_await (RelayWorld *world, VrState state, const char *target); /* until it is */
 
 G_END_DECLS

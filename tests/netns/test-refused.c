@@ -13,18 +13,6 @@ is_refused (gpointer world)
   return relay_world_refused (world) > 0;
 }
 
-static gboolean
-leaves_to_h2 (gpointer world)
-{
-  return relay_world_wrote (world, VR_STATE_LEAVING, "h2");
-}
-
-static gboolean
-runs (gpointer world)
-{
-  return relay_world_wrote (world, VR_STATE_RUNNING, NULL);
-}
-
 /* Nothing happens to the guest: it is looked into, and said, all the same */
 static void
 test_without_proof (void)
@@ -54,7 +42,7 @@ test_wrong (void)
   g_assert_true (wait_for (is_refused, world));
   g_assert_true (relay_world_says (world, "libvirt does not migrate it to h2, or not now"));
   relay_world_event (world, VR_VIRT_LEAVING);
-  g_assert_false (leaves_to_h2 (world));
+  g_assert_false (relay_world_wrote (world, VR_STATE_LEAVING, "h2"));
 }
 
 typedef struct {
@@ -79,9 +67,9 @@ fail (RelayWorld *world)
 
   relay_world_announce (world, token, 1);
   relay_world_event (world, VR_VIRT_LEAVING);
-  g_assert_true (wait_for (leaves_to_h2, world));
+  relay_world_await (world, VR_STATE_LEAVING, "h2");
   relay_world_event (world, VR_VIRT_MIGRATION_CANCELLED);
-  g_assert_true (wait_for (runs, world));
+  relay_world_await (world, VR_STATE_RUNNING, NULL);
   g_assert_true (wait_for (is_renewed, &(Renewed){ world, token }));
   return g_steal_pointer (&token);
 }
@@ -98,7 +86,7 @@ test_spent (void)
   g_assert_cmpuint (relay_world_refused (world), ==, 0);
   g_assert_false (relay_world_says (world, "records of h2"));
   relay_world_event (world, VR_VIRT_LEAVING); /* to somebody else */
-  g_assert_false (leaves_to_h2 (world));
+  g_assert_false (relay_world_wrote (world, VR_STATE_LEAVING, "h2"));
 }
 
 /* It goes there again, and h2 was given an XML from before: that would be silence, and packets lost */
@@ -149,7 +137,7 @@ test_again (void)
 
   relay_world_announce (world, now, 1);
   relay_world_event (world, VR_VIRT_LEAVING);
-  g_assert_true (wait_for (leaves_to_h2, world));
+  relay_world_await (world, VR_STATE_LEAVING, "h2");
   g_assert_cmpuint (relay_world_refused (world), ==, 0);
 }
 

@@ -6,24 +6,6 @@
 #include "daemon/ledger/sums.h"
 
 static gboolean
-leaves (gpointer world)
-{
-  return relay_world_wrote (world, VR_STATE_LEAVING, "h2");
-}
-
-static gboolean
-has_moved (gpointer world)
-{
-  return relay_world_wrote (world, VR_STATE_MOVED, "h2");
-}
-
-static gboolean
-has_returned (gpointer world)
-{
-  return relay_world_wrote (world, VR_STATE_RETURNED, NULL);
-}
-
-static gboolean
 is_told (gpointer world)
 {
   g_autoptr (GPtrArray) migrations = vr_relay_migrations (((RelayWorld *) world)->relay, "d");
@@ -39,11 +21,11 @@ come_back (RelayWorld *world)
 
   relay_world_announce (world, token, 1);
   relay_world_event (world, VR_VIRT_LEAVING);
-  g_assert_true (wait_for (leaves, world));
+  relay_world_await (world, VR_STATE_LEAVING, "h2");
   relay_world_event (world, VR_VIRT_SUSPENDED_MIGRATED);
-  g_assert_true (wait_for (has_moved, world));
+  relay_world_await (world, VR_STATE_MOVED, "h2");
   relay_world_event (world, VR_VIRT_RESUMED_UNPAUSED);
-  g_assert_true (wait_for (has_returned, world));
+  relay_world_await (world, VR_STATE_RETURNED, NULL);
 }
 
 static void
