@@ -28,7 +28,8 @@ migration_of (const VrRelay *self, const VrGuest *guest, VrLedgerCase *c)
       c->target = intent->target;
       return c->role == VR_ROLE_ORIGIN || g_str_equal (intent->target, me);
     }
-  if (custody == NULL || custody->origin == NULL || (custody->state != VR_STATE_MOVED && !is_just_over (custody)))
+  if (custody == NULL || custody->origin == NULL || g_str_equal (custody->origin, custody->owner) /* called off */
+      || (custody->state != VR_STATE_MOVED && !is_just_over (custody)))
     return FALSE;
   c->role = g_str_equal (custody->origin, me) ? VR_ROLE_ORIGIN : g_str_equal (custody->owner, me) ? VR_ROLE_TARGET : VR_ROLE_PEER;
   c->epoch = custody->epoch;

@@ -339,3 +339,31 @@ relay_world_await (RelayWorld *world, VrState state, const char *target)
 {
   g_assert_true (wait_for (is_written, &(Word) { world, state, target }));
 }
+
+typedef struct {
+  RelayWorld *world;
+  const char *token; /* the one before */
+} Renewed;
+
+static gboolean
+is_renewed (gpointer data)
+{
+  const Renewed *renewed = data;
+  g_autofree char *now = relay_world_token (renewed->world);
+
+  return strcmp (now, renewed->token) != 0;
+}
+
+char *
+relay_world_fail (RelayWorld *world)
+{
+  g_autofree char *token = relay_world_token (world);
+
+  relay_world_announce (world, token, 1);
+  relay_world_event (world, VR_VIRT_LEAVING);
+  relay_world_await (world, VR_STATE_LEAVING, "h2");
+  relay_world_event (world, VR_VIRT_MIGRATION_CANCELLED);
+  relay_world_await (world, VR_STATE_RUNNING, NULL);
+  g_assert_true (wait_for (is_renewed, &(Renewed){ world, token }));
+  return g_steal_pointer (&token);
+}

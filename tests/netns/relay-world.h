@@ -33,5 +33,7 @@ guint relay_world_refused (RelayWorld *world); /* how many records of h2 */
 gboolean relay_world_says (RelayWorld *world, const char *text); /* does one of its troubles have that text? */
 gboolean relay_world_wrote (RelayWorld *world, VrState state, const char *target); /* is that h1's last word on d? */
 void     relay_world_await (RelayWorld *world, VrState state, const char *target); /* until it is */
+/* d migrates to h2, which proves it, and that is called off. (transfer full) The token that h2 knows; d has another by then */
+char    *relay_world_fail (RelayWorld *world);
 
 G_END_DECLS

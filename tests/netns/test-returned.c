@@ -51,6 +51,21 @@ test_ledger_again (void)
   g_assert_true (wait_for (is_told, world));
 }
 
+/* Called off before the stop: that was no migration, and none is counted when the next one begins. */
+static void
+test_ledger_called_off (void)
+{
+  g_autoptr (RelayWorld) world = relay_world_new ();
+  g_autofree char *token = relay_world_fail (world), *next = relay_world_token (world);
+  g_autoptr (GPtrArray) migrations = NULL;
+
+  relay_world_announce (world, next, 1);
+  relay_world_event (world, VR_VIRT_LEAVING);
+  relay_world_await (world, VR_STATE_LEAVING, "h2");
+  migrations = vr_relay_migrations (world->relay, "d");
+  g_assert_cmpuint (migrations->len, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -58,5 +73,6 @@ main (int argc, char **argv)
   g_log_set_always_fatal (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL); /* no tunnel comes up: the switchover cannot be prepared */
   netns_add ("/returned/ledger", test_ledger);
   netns_add ("/returned/ledger-again", test_ledger_again);
+  netns_add ("/returned/ledger-called-off", test_ledger_called_off);
   return g_test_run ();
 }
