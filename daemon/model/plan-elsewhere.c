@@ -109,9 +109,27 @@ way_home (const VrDraft *draft, const char *home)
 }
 
 /*
- * One address of a guest that is sent to, and its route if it is not relayed. A path that may become direct changes in order: nothing is
- * sent straight before `changed` says that what was sent the long way has arrived. Where the plan does not know the long way it
- * cannot be asked for, and the change is made at once.
+ * The tunnel to the host that the guest left, if it was sent to there straight: that host relays for a while, and what goes another way could overtake what went
+ * there. NULL: it was not, or one of the tunnels is down, so that there is no order to keep.
+ */
+static char *
+way_by_origin (const VrDraft *draft, const VrCase *c, const char *address)
+{
+  const VrFacts   *facts = draft->facts;
+  g_autofree char *dev = NULL, *key = NULL;
+
+  if (!facts->ordered || c->origin == NULL || g_str_equal (c->origin, facts->self) || !vr_plan_may_go_direct (draft, c->origin)
+      || !vr_plan_may_go_direct (draft, c->owner))
+    return NULL;
+  dev = vr_tunnel_dev (c->origin);
+  key = vr_facts_key (dev, address);
+  return g_hash_table_contains (facts->changed, key) ? g_steal_pointer (&dev) : NULL;
+}
+
+/*
+ * One address of a guest that is sent to, and its route if it is not relayed by its home. A path that may become direct changes in order: nothing is
+ * sent straight before `changed` says that what was sent the long way has arrived. The long way is by its home, or by the host that it left. Where
+ * the plan does not know it, it cannot be asked for, and the change is made at once.
  */
 static void
 plan_path (VrDraft *draft, const VrCase *c, const char *dev, const char *address, gboolean sure)
@@ -120,50 +138,37 @@ plan_path (VrDraft *draft, const VrCase *c, const char *dev, const char *address
   g_autofree char *destination = vr_plan_host_route (address);
   g_autofree char *source = vr_plan_gateway_of (draft->me, vr_address_is_v6 (address), NULL);
   g_autofree char *key = vr_facts_key (dev, address);
-  g_autofree char *from = sure && facts->ordered && !g_hash_table_contains (facts->changed, key) ? way_home (draft, c->home) : NULL;
-  gboolean         held = from != NULL && g_hash_table_contains (facts->held, key);
+  gboolean         changed = sure && (!facts->ordered || g_hash_table_contains (facts->changed, key));
+  g_autofree char *by_origin = changed ? NULL : way_by_origin (draft, c, address);
+  g_autofree char *home = sure && !changed && by_origin == NULL ? way_home (draft, c->home) : NULL;
+  const char      *from = by_origin != NULL ? by_origin : home;
+  gboolean         held = sure && from != NULL && g_hash_table_contains (facts->held, key);
+  const char      *by = held ? VR_HOLD_LINK : sure && from == NULL ? dev : by_origin;
 
-  vr_draft_path (draft, address, c->owner, from != NULL ? VR_PATH_CHANGING : sure ? VR_PATH_DIRECT : VR_PATH_RELAYED, from);
-  if (held || (sure && from == NULL))
-    vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, held ? VR_HOLD_LINK : dev, source, VR_TABLE_GUESTS);
+  vr_draft_path (draft, address, c->owner, !sure ? VR_PATH_RELAYED : from != NULL ? VR_PATH_CHANGING : VR_PATH_DIRECT, from);
+  if (by != NULL)
+    vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, by, source, VR_TABLE_GUESTS);
+  if (by_origin == NULL)
+    return;
+  vr_plan_want_tunnel (draft, facts->self, c->origin);
+  if (sure)
+    vr_draft_route_behind (draft, destination, by_origin, source, VR_TABLE_GUESTS); /* what is held follows the marker, which needs a route that way */
 }
 
 /*
- * One address of a guest that came home from where it was sent to straight. Its host of then relays for a while, so that is now the long way, and what goes home by
- * itself could overtake what went there: the path changes in order once more. Then the guest has a route of its own as long as that host relays, as if it were away.
+ * One address of a guest that came home. If it was sent to straight where it was, it gets a path as if it were away: from there to the home's tunnel, and that stays until
+ * nobody relays any more. Else what goes to it goes to its home anyway.
  */
 static void
-plan_path_home (VrDraft *draft, const VrCase *c, const char *from, const char *to, const char *address)
+plan_path_home (VrDraft *draft, const VrCase *c, const char *address)
 {
-  const VrFacts   *facts = draft->facts;
-  g_autofree char *destination = vr_plan_host_route (address);
-  g_autofree char *source = vr_plan_gateway_of (draft->me, vr_address_is_v6 (address), NULL);
-  g_autofree char *key = vr_facts_key (to, address), *before = vr_facts_key (from, address);
-  gboolean         changed = g_hash_table_contains (facts->changed, key);
-  const char      *dev = changed ? to : g_hash_table_contains (facts->held, key) ? VR_HOLD_LINK : from;
+  g_autofree char *to = way_home (draft, c->home), *by_origin = way_by_origin (draft, c, address), *key = NULL;
 
-  if (!changed && !g_hash_table_contains (facts->changed, before))
-    return; /* it was not sent to straight */
-  vr_draft_path (draft, address, c->owner, changed ? VR_PATH_DIRECT : VR_PATH_CHANGING, changed ? NULL : from);
-  vr_draft_route (draft, VR_ROUTE_VIA_DEV, destination, dev, source, VR_TABLE_GUESTS);
-  if (changed)
+  if (to == NULL || c->origin == NULL)
     return;
-  vr_draft_route_behind (draft, destination, from, source, VR_TABLE_GUESTS); /* what is held follows the marker, which needs a route by that way */
-  vr_plan_want_tunnel (draft, facts->self, c->origin);
-}
-
-static void
-plan_home_again (VrDraft *draft, const VrCase *c)
-{
-  const VrFacts   *facts = draft->facts;
-  g_autofree char *to = way_home (draft, c->home), *from = NULL;
-
-  if (!facts->ordered || c->origin == NULL || g_str_equal (c->origin, facts->self) || to == NULL || !vr_plan_may_go_direct (draft, c->origin)
-      || !vr_plan_may_go_direct (draft, c->home))
-    return;
-  from = vr_tunnel_dev (c->origin);
-  for (guint i = 0; i < c->addresses->len; i++)
-    plan_path_home (draft, c, from, to, c->addresses->pdata[i]);
+  key = vr_facts_key (to, address);
+  if (by_origin != NULL || g_hash_table_contains (draft->facts->changed, key))
+    plan_path (draft, c, to, address, TRUE);
 }
 
 void
@@ -183,7 +188,8 @@ vr_plan_sent_to (VrDraft *draft, const VrCase *c)
     admit_answers (draft, c, c->origin);
   if (g_str_equal (c->owner, c->home))
     {
-      plan_home_again (draft, c);
+      for (guint i = 0; i < c->addresses->len; i++)
+        plan_path_home (draft, c, c->addresses->pdata[i]);
       return;
     }
   admit_answers (draft, c, c->owner);

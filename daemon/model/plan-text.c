@@ -215,9 +215,11 @@ vr_tunnel_to_string (const VrTunnel *tunnel)
 char *
 vr_path_to_string (const VrPath *path)
 {
-  static const char *const states[] = { "relayed", "changing from ", "direct" };
+  static const char *const states[] = { "relayed", "changing", "direct" };
+  static const char *const by[] = { " by ", " from ", "" };
 
-  return g_strdup_printf ("path %s to %s %s%s", path->address, path->owner, states[path->state], path->from != NULL ? path->from : "");
+  return g_strdup_printf ("path %s to %s %s%s%s", path->address, path->owner, states[path->state], path->from != NULL ? by[path->state] : "",
+                          path->from != NULL ? path->from : "");
 }
 
 static void

@@ -52,8 +52,8 @@ typedef struct {
   GHashTable   *waited;    /* set of "INTERFACE ADDRESS": the tunnel is up, and the guest runs behind it, for longer than confirm-after */
   gboolean      ordered;   /* a path is changed only when all that went the long way has arrived */
   GHashTable   *held;      /* set of "INTERFACE ADDRESS": what goes there is held for that; its change is under way */
-  GHashTable   *changed;   /* set of "INTERFACE ADDRESS": that change is over, or was over before this daemon started; a path that changes again keeps
-                              that of the way that it changes from */
+  GHashTable   *changed;   /* set of "INTERFACE ADDRESS": that change is over, or was over before this daemon started; a path keeps that of
+                              the way that it goes by until it is another one */
 } VrFacts;
 
 /* ---- items ---- */
@@ -118,20 +118,20 @@ typedef struct { /* "tunnel h3 dev vr-h3 initiate" */
 } VrTunnel;
 
 typedef enum {
-  VR_PATH_RELAYED,  /* through its home */
+  VR_PATH_RELAYED,  /* through its home, or through the host that it left, if it was sent to there straight */
   VR_PATH_CHANGING, /* it may go straight, once what went the long way has arrived: until then relayed, then held, then straight */
   VR_PATH_DIRECT,
 } VrPathState;
 
 /*
- * How this host sends to a guest that is another host's, and away from home, or was lately: "path 10.9.1.100 to h3 relayed", "… changing from vr-h1" or
- * "… direct". Nothing to be applied: a decision, for people, and for whoever has to find out what is missing for the next one, or
+ * How this host sends to a guest that is another host's, and away from home, or was lately: "path 10.9.1.100 to h3 relayed", "… relayed by vr-h4",
+ * "… changing from vr-h1" or "… direct". Nothing to be applied: a decision, for people, and for whoever has to find out what is missing for the next one, or
  * (daemon/path/) to bring the next one about.
  */
 typedef struct {
   char       *address, *owner;
   VrPathState state;
-  char       *from; /* CHANGING only: the interface of the long way */
+  char       *from; /* CHANGING: the interface of the long way; RELAYED: to the host that it left; NULL: to its home */
 } VrPath;
 
 typedef struct {

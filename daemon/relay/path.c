@@ -231,7 +231,7 @@ say_changes (VrRelay *self)
                   g_get_real_time (), GPOINTER_TO_UINT (g_hash_table_lookup (self->answers, key)));
           vr_relay_say_path (self, path);
         }
-      if (path->state == VR_PATH_CHANGING)
+      if (path->from != NULL)
         g_hash_table_add (self->changed, vr_facts_key (path->from, path->address));
       if (path->state != VR_PATH_DIRECT)
         continue;

@@ -76,11 +76,11 @@ ends_at_home (const Sim *sim, guint here, guint guest, const SimFate *fate, guin
          && fate->path[hop + 1] == (int) sim->net.guests[guest].home;
 }
 
-/* What came home from where it was sent to straight is sent there until all that went there before has arrived: that host relays. */
+/* A guest that left a host where it was sent to straight is sent there until all that went there before has arrived: that host relays. */
 static gboolean
 came_from (const Sim *sim, const VrRecord *custody, const char *next)
 {
-  return sim->ordered && g_str_equal (custody->owner, custody->home) && g_strcmp0 (custody->origin, next) == 0;
+  return sim->ordered && g_strcmp0 (custody->origin, next) == 0;
 }
 
 static void

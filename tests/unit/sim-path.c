@@ -35,7 +35,7 @@ sim_path_clear (SimHost *host)
   g_hash_table_unref (host->changed);
 }
 
-/* After a new plan: what is no longer changing is no longer held; what is not direct has not changed, but what changes once more has before. */
+/* After a new plan: what is no longer changing is no longer held; what is not direct has not changed, but to the way that it goes by. */
 void
 sim_path_planned (SimHost *host)
 {
@@ -46,7 +46,7 @@ sim_path_planned (SimHost *host)
       const VrPath    *path = host->plan->paths->pdata[i];
       g_autofree char *key = key_of (path);
 
-      if (path->state == VR_PATH_CHANGING)
+      if (path->from != NULL)
         g_hash_table_add (changed, vr_facts_key (path->from, path->address));
       if (path->state == VR_PATH_DIRECT)
         g_hash_table_add (changed, g_steal_pointer (&key));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Changes of a path in order, in the plan: from the relay to the direct path, where d, home h1, runs on h3, and h2 is its peer; and from that home again.
+ * Changes of a path in order, in the plan: from the relay to the direct path, where d, home h1, runs on h3, and h2 is its peer; and from that home again, or
+ * on to h4.
  */
 #include "plan-test.h"
 
@@ -227,6 +228,70 @@ test_home_tunnel_lost (void)
   expect_home_at_once (other);
 }
 
+/* ---- on to a third host ---- */
+
+/* h2 sent to it straight; it was given to h4, h3 relays, and h2 has a tunnel to h4, too */
+static World *
+going_on (void)
+{
+  World *world = with_t3 ();
+
+  world_host (world, 4, "");
+  world->ordered = TRUE;
+  g_hash_table_add (world->tunnels, (gpointer) "h4");
+  g_hash_table_add (world->changed, (gpointer) "vr-h3 " D4);
+  world_settle (world, "h4", VR_PRESENCE_EXPECTED, FALSE);
+  world_settle (world, "h3", VR_PRESENCE_LEAVING, FALSE);
+  world_settle (world, "h3", VR_PRESENCE_HANDED_OVER, FALSE);
+  return world;
+}
+
+/* Until it is sure that it is there, it is sent to as before. */
+static void
+test_on_relayed (void)
+{
+  g_autoptr (World) world = going_on ();
+  g_autoptr (VrPlan) plan = world_plan (world, "h2");
+
+  expect_line (plan, "path 10.9.1.100 to h4 relayed by vr-h3");
+  expect_line (plan, DIRECT4);
+  expect_line (plan, "path fd00:9:1::100 to h4 relayed"); /* that one went through its home */
+  expect_none (plan, "fd00:9:1::100/128");
+  expect_line (plan, "tunnel h3 dev vr-h3 initiate");
+}
+
+static void
+test_on_changing (void)
+{
+  g_autoptr (World) world = going_on ();
+  g_autoptr (VrPlan) plan = NULL, changed = NULL;
+
+  world_settle (world, "h4", VR_PRESENCE_RUNNING, FALSE);
+  answered (world, "vr-h4 " D4, 10);
+  plan = world_plan (world, "h2");
+  expect_line (plan, "path 10.9.1.100 to h4 changing from vr-h3");
+  expect_line (plan, DIRECT4);
+  expect_line (plan, "route 10.9.1.100/32 dev vr-h3 table 30321 metric 20 src 10.9.2.1");
+  g_hash_table_add (world->changed, (gpointer) "vr-h4 " D4);
+  changed = world_plan (world, "h2");
+  expect_line (changed, "path 10.9.1.100 to h4 direct");
+  expect_line (changed, "route 10.9.1.100/32 dev vr-h4 table 30321 metric 10 src 10.9.2.1");
+  expect_none (changed, "dev vr-h3 table 30321");
+}
+
+/* With no tunnel to where it is there is nothing to wait for: by its home. */
+static void
+test_on_tunnel_lost (void)
+{
+  g_autoptr (World) world = going_on ();
+  g_autoptr (VrPlan) plan = NULL;
+
+  g_hash_table_remove (world->tunnels, "h4");
+  plan = world_plan (world, "h2");
+  expect_line (plan, "path 10.9.1.100 to h4 relayed");
+  expect_none (plan, "10.9.1.100/32");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -243,5 +308,8 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/path/home/never-straight", test_home_never_straight);
   g_test_add_func ("/plan/path/home/not-ordered", test_home_not_ordered);
   g_test_add_func ("/plan/path/home/tunnel-lost", test_home_tunnel_lost);
+  g_test_add_func ("/plan/path/on/relayed", test_on_relayed);
+  g_test_add_func ("/plan/path/on/changing", test_on_changing);
+  g_test_add_func ("/plan/path/on/tunnel-lost", test_on_tunnel_lost);
   return g_test_run ();
 }
